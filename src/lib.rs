@@ -1,1 +1,6 @@
+//! Quorate: a secondary Kubernetes scheduler that keeps databases quorate.
+//!
+//! The core is a pure state machine; the daemon and the simulator are two shells over it.
+//! `ARCHITECTURE.md` draws the rooms and says which may lead where.
 
+pub mod model;
