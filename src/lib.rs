@@ -3,4 +3,11 @@
 //! The core is a pure state machine; the daemon and the simulator are two shells over it.
 //! `ARCHITECTURE.md` draws the rooms and says which may lead where.
 
+pub mod api;
+pub mod config;
+pub mod framework;
+pub mod metrics;
 pub mod model;
+pub mod plugins;
+pub mod scheduler;
+pub mod snapshot;

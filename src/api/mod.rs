@@ -1,0 +1,22 @@
+//! Partial serde structs of the Kubernetes objects that Quorate reads: one decode path for watch,
+//! dump, manifest and trace. Fields that nobody reads are left out.
+
+pub mod meta;
+pub mod node;
+pub mod pod;
+pub mod requests;
+pub mod volume;
+pub mod workload;
+
+pub use meta::{Object, ObjectMeta, OwnerReference};
+pub use node::{ContainerImage, Node, NodeSpec, NodeStatus};
+pub use pod::{
+    Affinity, Container, ContainerPort, ContainerStatus, NodeAffinity, Pod, PodAffinity,
+    PodAffinityTerm, PodCondition, PodSpec, PodStatus, ResourceList, ResourceRequirements,
+    SchedulingGate, TopologySpreadConstraint, WeightedPodAffinityTerm,
+};
+pub use volume::{Present, Volume};
+pub use workload::{
+    DaemonSet, Deployment, Job, Namespace, PodTemplate, ReplicaSet, ReplicationController, Service,
+    StatefulSet,
+};

@@ -1,0 +1,69 @@
+//! Nodes.
+
+use serde::{Deserialize, Serialize};
+
+use super::meta::{Object, ObjectMeta, is_false, null_as_default};
+use super::pod::ResourceList;
+use crate::model::{Str, Taint};
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Node {
+    pub metadata: ObjectMeta,
+    pub spec: NodeSpec,
+    pub status: NodeStatus,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeSpec {
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "is_false")]
+    pub unschedulable: bool,
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub taints: Vec<Taint>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeStatus {
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "ResourceList::is_empty"
+    )]
+    pub capacity: ResourceList,
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "ResourceList::is_empty"
+    )]
+    pub allocatable: ResourceList,
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub images: Vec<ContainerImage>,
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub declared_features: Vec<Str>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerImage {
+    #[serde(deserialize_with = "null_as_default")]
+    pub names: Vec<Str>,
+    #[serde(deserialize_with = "null_as_default")]
+    pub size_bytes: i64,
+}
+
+impl Object for Node {
+    const KIND: &'static str = "Node";
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+}

@@ -1,0 +1,42 @@
+//! A profile after defaults and merging: exactly which plugins run where.
+
+use std::collections::BTreeMap;
+
+use crate::model::Str;
+
+/// An extension point, as far as plugins of ours have one. `Filter` covers upstream's preFilter,
+/// and `Score` its preScore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Point {
+    PreEnqueue,
+    QueueSort,
+    Filter,
+    Score,
+    Bind,
+}
+
+/// What the configuration needs to know of a plugin.
+#[derive(Clone, Copy, Debug)]
+pub struct PluginPoints {
+    pub name: &'static str,
+    pub points: &'static [Point],
+    /// The weight of its scores; 0 for a plugin that does not score.
+    pub default_weight: u32,
+}
+
+/// Which plugins run, in order, and with which arguments.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EffectiveProfile {
+    pub scheduler_name: Str,
+    pub pre_enqueue: Vec<Str>,
+    pub queue_sort: Str,
+    pub filter: Vec<Str>,
+    pub score: Vec<(Str, i64)>,
+    pub bind: Vec<Str>,
+    /// Arguments as written; each plugin decodes its own.
+    pub args: BTreeMap<Str, serde_json::Value>,
+    /// Plugins of kube-scheduler that are asked for and that Quorate does not have.
+    pub unsupported: Vec<Str>,
+    /// Settings that were read and have no effect.
+    pub notices: Vec<String>,
+}

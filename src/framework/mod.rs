@@ -1,0 +1,28 @@
+//! The extension points, the registry of plugins, and the runtime that runs the stages of a profile.
+
+mod cluster_event;
+mod diagnosis;
+#[expect(
+    clippy::module_inception,
+    reason = "the framework is what the room is named after"
+)]
+mod framework;
+mod node_plugin;
+mod normalize;
+mod plugin;
+mod refusals;
+mod registry;
+mod status;
+
+pub use cluster_event::{ClusterEvent, Hint};
+pub use diagnosis::Diagnosis;
+pub use framework::{CycleError, Filtered, Framework, PreparedFilters, ProfileError, ScoreColumn};
+pub use node_plugin::{NodePlugin, Ready};
+pub use normalize::Normalize;
+pub use plugin::{
+    BindPlugin, Binding, Filter, PreEnqueuePlugin, Prepared, QueueSortPlugin, ReadyFilter,
+    SCORE_MAX, Score, SetPlugin,
+};
+pub use refusals::{Refusals, StatusId};
+pub use registry::{ArgsError, Instance, Registration, Registry, decode_args};
+pub use status::{Code, Status};

@@ -1,0 +1,96 @@
+//! The extension points: what a plugin may implement.
+//!
+//! There are two doors. [`SetPlugin`] is the one for speed: it narrows a set of nodes and fills a
+//! column of scores. [`NodePlugin`](super::NodePlugin) is the one for everybody: it thinks of one node at a time.
+
+use std::collections::BTreeSet;
+
+use super::cluster_event::{ClusterEvent, Hint};
+use super::refusals::Refusals;
+use super::status::Status;
+use crate::model::{Instant, Str};
+use crate::snapshot::{NodeIndex, NodeSet, PodInfo, View};
+
+/// What comes of preparing a stage for one pod.
+pub enum Prepared<T> {
+    /// The stage has nothing to say about this pod: it refuses no node and adds no score.
+    Skip,
+    /// The pod cannot be placed, whatever the node. With `Code::Error` the cycle fails.
+    Reject(Status),
+    Ready(T),
+}
+
+/// A filter that is ready to look at nodes, and the only nodes that can pass it, if it knows them.
+pub struct ReadyFilter<'a> {
+    pub filter: Box<dyn Filter + 'a>,
+    pub narrowed: Option<BTreeSet<Str>>,
+}
+
+/// Filters and scores, for sets of nodes. A plugin implements one of them or both.
+pub trait SetPlugin: Send + Sync {
+    /// Gets ready to filter for this pod (upstream's PreFilter).
+    fn prepare_filter<'a>(
+        &'a self,
+        _pod: &'a PodInfo,
+        _view: &'a View<'a>,
+    ) -> Prepared<ReadyFilter<'a>> {
+        Prepared::Skip
+    }
+
+    /// Gets ready to score these nodes, which have passed all filters (upstream's PreScore).
+    fn prepare_score<'a>(
+        &'a self,
+        _pod: &'a PodInfo,
+        _view: &'a View<'a>,
+        _nodes: &'a [NodeIndex],
+    ) -> Prepared<Box<dyn Score + 'a>> {
+        Prepared::Skip
+    }
+
+    /// Whether an event may make this pod, which the plugin has refused, schedulable.
+    fn hint(&self, _pod: &PodInfo, _event: &ClusterEvent<'_>) -> Hint {
+        Hint::Queue
+    }
+}
+
+/// One filter for one pod.
+pub trait Filter {
+    /// Refuses those of the nodes that the pod cannot run on.
+    fn filter(&self, nodes: &NodeSet, refusals: &mut Refusals);
+}
+
+/// One score for one pod, over the nodes that were named when it was prepared.
+pub trait Score {
+    /// Fills one raw score a node; `scores` starts as zeros.
+    fn score(&self, scores: &mut [i64]);
+
+    /// Turns raw scores into scores from 0 to [`SCORE_MAX`].
+    fn normalize(&self, _scores: &mut [i64]) {}
+}
+
+/// The best score a node can have from one plugin, before its weight.
+pub const SCORE_MAX: i64 = 100;
+
+/// Keeps pods out of the queue until something about them changes.
+pub trait PreEnqueuePlugin: Send + Sync {
+    fn pre_enqueue(&self, pod: &PodInfo) -> Status;
+}
+
+/// Orders the pods that wait to be scheduled.
+pub trait QueueSortPlugin: Send + Sync {
+    /// The sort key of a pod that entered the queue at `since`; the smallest is next.
+    fn key(&self, pod: &PodInfo, since: Instant) -> (i64, u64);
+}
+
+/// Decides what is written when a pod is bound.
+pub trait BindPlugin: Send + Sync {
+    fn binding(&self, pod: &PodInfo, node: &Str) -> Binding;
+}
+
+/// What a binding says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    pub uid: Str,
+    pub resource_version: Str,
+    pub node: Str,
+}

@@ -1,0 +1,1 @@
+//! The plugins, one folder each, and the table that names them.

@@ -1,0 +1,44 @@
+//! What the scheduler is told: changes of watched objects and answers to effects.
+
+use serde::{Deserialize, Serialize};
+
+use super::effect::{EffectId, Outcome};
+use crate::api;
+use crate::model::{PodKey, Str};
+
+/// Something that happened outside the core.
+///
+/// The order of events of one kind is the order of the API server. A relist reaches the core as the
+/// upserts and deletes that lead from the last known state to the listed one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    Pod(Change<api::Pod>),
+    Node(Change<api::Node>),
+    Namespace(Change<api::Namespace>),
+    Service(Change<api::Service>),
+    ReplicationController(Change<api::ReplicationController>),
+    ReplicaSet(Change<api::ReplicaSet>),
+    StatefulSet(Change<api::StatefulSet>),
+    /// Every kind has been listed once. Nothing is decided before this.
+    Synced,
+    Reply(Reply),
+}
+
+/// A change of one object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Change<T> {
+    /// Added or updated: the whole new object.
+    Upsert(Box<T>),
+    /// Deleted. The uid is empty where only the name is known.
+    Delete { key: PodKey, uid: Str },
+}
+
+/// The answer to one effect.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reply {
+    pub id: EffectId,
+    pub outcome: Outcome,
+    /// The pod that the answer carried: of a GET, or of a status patch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<Box<api::Pod>>,
+}

@@ -1,0 +1,331 @@
+//! The picture of a cluster that decisions are made on: nodes as columns, pods as compact records,
+//! and counters that are corrected with every change instead of being counted anew.
+
+mod columns;
+mod label_index;
+mod matches;
+mod node_info;
+mod node_set;
+mod node_table;
+mod overlay;
+mod owners;
+mod pod_info;
+mod term_index;
+mod terms;
+mod topology;
+mod view;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+pub use columns::{Columns, ResourceId};
+pub use matches::{Count, NodeCounts, PodQuery};
+pub use node_info::NodeInfo;
+pub use node_set::{NodeIndex, NodeSet};
+pub use node_table::{NodeTable, TaintGroup};
+pub use overlay::Overlay;
+pub use owners::{MapSelector, Owners};
+pub use pod_info::{HostPort, PodInfo};
+pub use term_index::{TermCarriers, TermKind};
+pub use terms::{AffinityTerm, NamespaceScope, PodTerms, WeightedTerm};
+pub use topology::{Domain, TopologyColumn};
+pub use view::{NodeRef, View};
+
+use self::matches::MatchCounts;
+use self::term_index::TermIndex;
+use crate::api;
+use crate::model::{Labels, Str};
+
+/// A cluster, as far as placement depends on it.
+///
+/// Questions about topology and matching pods are answered from memory where they were asked before;
+/// the answers sit behind a `RefCell`, because asking does not change the cluster.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    nodes: NodeTable,
+    pods: Pods,
+    terms: TermIndex,
+    namespaces: BTreeMap<Str, Labels>,
+    pub owners: Owners,
+    topology: RefCell<FxHashMap<Str, Arc<TopologyColumn>>>,
+    matches: RefCell<MatchCounts>,
+    /// The pods for which nodes were set aside, by the node's name.
+    nominated: BTreeMap<Str, BTreeMap<Str, Arc<PodInfo>>>,
+    /// For each protocol and port that is taken: on which nodes, under which address.
+    ports: FxHashMap<(Str, i32), Vec<(NodeIndex, Str)>>,
+}
+
+/// The pods that stand on nodes.
+#[derive(Debug, Default)]
+struct Pods {
+    placed: Vec<Option<Placed>>,
+    free: Vec<usize>,
+    by_uid: FxHashMap<Str, usize>,
+    /// The pods that carry a label.
+    by_label: FxHashMap<(Str, Str), FxHashSet<usize>>,
+}
+
+#[derive(Debug)]
+struct Placed {
+    pod: Arc<PodInfo>,
+    node: NodeIndex,
+}
+
+impl Snapshot {
+    pub fn nodes(&self) -> &NodeTable {
+        &self.nodes
+    }
+
+    /// Adds or changes a node; returns what it was before.
+    pub fn set_node(&mut self, node: &api::Node) -> Option<Arc<NodeInfo>> {
+        let place = self.nodes.place_of(&node.metadata.name);
+        let old = self.nodes.set(place, NodeInfo::new(node));
+        if old
+            .as_ref()
+            .is_none_or(|old| old.labels != node.metadata.labels)
+        {
+            self.topology.get_mut().clear();
+        }
+        old
+    }
+
+    /// Removes a node. Its pods keep counting until they are gone themselves.
+    pub fn remove_node(&mut self, name: &str) -> Option<Arc<NodeInfo>> {
+        let old = self.nodes.unset(self.nodes.find(name)?);
+        self.topology.get_mut().clear();
+        old
+    }
+
+    /// Puts a pod on a node. A pod of the same uid leaves its place first.
+    pub fn place(&mut self, pod: Arc<PodInfo>, node_name: &Str) {
+        self.remove_pod(&pod.uid);
+        let known = self.nodes.places();
+        let node = self.nodes.place_of(node_name);
+        if self.nodes.places() != known {
+            self.topology.get_mut().clear();
+        }
+        if !self.nodes.columns.add(node, &pod.usage) {
+            self.nodes.inexact.insert(node);
+        }
+        self.count(&pod, node, true);
+        let place = self.pods.insert(pod, node);
+        self.nodes.pods[node.index()].insert(place);
+    }
+
+    /// Takes a pod off its node.
+    pub fn remove_pod(&mut self, uid: &str) -> Option<Arc<PodInfo>> {
+        let (place, Placed { pod, node }) = self.pods.remove(uid)?;
+        self.nodes.pods[node.index()].remove(&place);
+        let exact = self.nodes.columns.subtract(node, &pod.usage);
+        if !exact || self.nodes.inexact.contains(node) {
+            self.sum_anew(node);
+        }
+        self.count(&pod, node, false);
+        self.nodes.release_if_empty(node);
+        Some(pod)
+    }
+
+    /// The pod of this uid, if it stands on a node.
+    pub fn pod(&self, uid: &str) -> Option<&Arc<PodInfo>> {
+        self.pods.get(uid).map(|placed| &placed.pod)
+    }
+
+    /// The node that the pod of this uid stands on.
+    pub fn node_of(&self, uid: &str) -> Option<NodeIndex> {
+        self.pods.get(uid).map(|placed| placed.node)
+    }
+
+    /// How many pods stand on nodes.
+    pub fn pods_len(&self) -> usize {
+        self.pods.by_uid.len()
+    }
+
+    /// All pods that stand on nodes, with their node, in no particular order.
+    pub fn pods(&self) -> impl Iterator<Item = (&Arc<PodInfo>, NodeIndex)> {
+        self.pods
+            .placed
+            .iter()
+            .flatten()
+            .map(|placed| (&placed.pod, placed.node))
+    }
+
+    pub fn set_namespace(&mut self, namespace: &api::Namespace) {
+        let meta = &namespace.metadata;
+        let old = self
+            .namespaces
+            .insert(meta.name.clone(), meta.labels.clone());
+        if old.as_ref() != Some(&meta.labels) {
+            self.matches.get_mut().forget_namespaces();
+        }
+    }
+
+    pub fn remove_namespace(&mut self, name: &str) {
+        if self.namespaces.remove(name).is_some() {
+            self.matches.get_mut().forget_namespaces();
+        }
+    }
+
+    /// The labels of a namespace; none for one that is not known.
+    pub fn namespace_labels(&self, name: &str) -> Labels {
+        self.namespaces.get(name).cloned().unwrap_or_default()
+    }
+
+    pub fn namespaces(&self) -> &BTreeMap<Str, Labels> {
+        &self.namespaces
+    }
+
+    /// Sets a node aside for a pod that waits.
+    pub fn nominate(&mut self, pod: Arc<PodInfo>, node: &Str) {
+        self.nominated
+            .entry(node.clone())
+            .or_default()
+            .insert(pod.uid.clone(), pod);
+    }
+
+    /// Gives up what was set aside for a pod.
+    pub fn withdraw_nomination(&mut self, uid: &str) {
+        self.nominated.retain(|_, pods| {
+            pods.remove(uid);
+            !pods.is_empty()
+        });
+    }
+
+    /// A view of the cluster as it is.
+    pub fn view(&self) -> View<'_> {
+        View::new(self, Overlay::default())
+    }
+
+    /// A view of the cluster as it would be.
+    pub fn view_with(&self, overlay: Overlay) -> View<'_> {
+        View::new(self, overlay)
+    }
+
+    fn count(&mut self, pod: &PodInfo, node: NodeIndex, comes: bool) {
+        let namespace_labels = self.namespace_labels(&pod.key.namespace);
+        self.matches
+            .get_mut()
+            .update(pod, &namespace_labels, node, comes);
+        if comes {
+            self.terms.add(&pod.terms, node);
+        } else {
+            self.terms.remove(&pod.terms, node);
+        }
+        for port in &pod.host_ports {
+            let holders = self
+                .ports
+                .entry((port.protocol.clone(), port.port))
+                .or_default();
+            if comes {
+                holders.push((node, port.ip.clone()));
+            } else if let Some(at) = holders
+                .iter()
+                .position(|(n, ip)| *n == node && *ip == port.ip)
+            {
+                holders.swap_remove(at);
+            }
+        }
+        if !comes && !pod.host_ports.is_empty() {
+            self.ports.retain(|_, holders| !holders.is_empty());
+        }
+    }
+
+    /// Adds up the pods of a node of which a sum had left its range.
+    fn sum_anew(&mut self, node: NodeIndex) {
+        self.nodes.columns.clear_requested(node);
+        let mut exact = true;
+        for place in &self.nodes.pods[node.index()] {
+            if let Some(placed) = self.pods.placed.get(*place).and_then(Option::as_ref) {
+                exact &= self.nodes.columns.add(node, &placed.pod.usage);
+            }
+        }
+        if exact {
+            self.nodes.inexact.remove(node);
+        } else {
+            self.nodes.inexact.insert(node);
+        }
+    }
+
+    fn topology(&self, key: &Str) -> Arc<TopologyColumn> {
+        let mut columns = self.topology.borrow_mut();
+        if let Some(column) = columns.get(key) {
+            return column.clone();
+        }
+        let places = (0..self.nodes.places()).map(NodeIndex::from_usize);
+        let values = places.map(|node| self.nodes.info(node).labels.get(key));
+        let column = Arc::new(TopologyColumn::new(values));
+        columns.insert(key.clone(), column.clone());
+        column
+    }
+
+    fn matching(&self, query: &PodQuery) -> Arc<NodeCounts> {
+        self.matches
+            .borrow_mut()
+            .get(query, || self.count_matching(query))
+    }
+
+    /// Counts from the pods that carry the rarest label which the query demands.
+    fn count_matching(&self, query: &PodQuery) -> NodeCounts {
+        let mut counts = NodeCounts::new();
+        let mut count = |placed: &Placed| {
+            let namespace_labels = self.namespace_labels(&placed.pod.key.namespace);
+            if query.matches(&placed.pod, &namespace_labels) {
+                matches::count_pod(&mut counts, &placed.pod, placed.node, true);
+            }
+        };
+        let carriers = query
+            .equalities()
+            .map(|(key, value)| self.pods.by_label.get(&(key.clone(), value.clone())));
+        match carriers.min_by_key(|pods| pods.map_or(0, FxHashSet::len)) {
+            Some(None) => {}
+            Some(Some(places)) => {
+                places
+                    .iter()
+                    .filter_map(|place| self.pods.placed[*place].as_ref())
+                    .for_each(count);
+            }
+            None => self.pods.placed.iter().flatten().for_each(&mut count),
+        }
+        counts
+    }
+}
+
+impl Pods {
+    fn get(&self, uid: &str) -> Option<&Placed> {
+        self.placed.get(*self.by_uid.get(uid)?)?.as_ref()
+    }
+
+    fn insert(&mut self, pod: Arc<PodInfo>, node: NodeIndex) -> usize {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.placed.push(None);
+            self.placed.len() - 1
+        });
+        for (key, value) in pod.labels.iter() {
+            self.by_label
+                .entry((key.clone(), value.clone()))
+                .or_default()
+                .insert(place);
+        }
+        self.by_uid.insert(pod.uid.clone(), place);
+        self.placed[place] = Some(Placed { pod, node });
+        place
+    }
+
+    fn remove(&mut self, uid: &str) -> Option<(usize, Placed)> {
+        let place = self.by_uid.remove(uid)?;
+        let placed = self.placed.get_mut(place)?.take()?;
+        self.free.push(place);
+        for (key, value) in placed.pod.labels.iter() {
+            let label = (key.clone(), value.clone());
+            if let Some(places) = self.by_label.get_mut(&label) {
+                places.remove(&place);
+                if places.is_empty() {
+                    self.by_label.remove(&label);
+                }
+            }
+        }
+        Some((place, placed))
+    }
+}

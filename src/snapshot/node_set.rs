@@ -1,0 +1,78 @@
+//! Sets of nodes, one bit a node.
+
+use fixedbitset::FixedBitSet;
+
+/// The dense position of a node in the columns of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeIndex(u32);
+
+/// A set of nodes. Operations treat a shorter set as filled up with absent nodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeSet {
+    bits: FixedBitSet,
+}
+
+impl NodeIndex {
+    pub(crate) fn from_usize(position: usize) -> Self {
+        // A cluster of four thousand million nodes is none that we serve.
+        Self(u32::try_from(position).unwrap_or(u32::MAX))
+    }
+
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl NodeSet {
+    pub fn contains(&self, node: NodeIndex) -> bool {
+        self.bits.contains(node.index())
+    }
+
+    pub fn insert(&mut self, node: NodeIndex) {
+        self.bits.grow(node.index() + 1);
+        self.bits.insert(node.index());
+    }
+
+    pub fn remove(&mut self, node: NodeIndex) {
+        if node.index() < self.bits.len() {
+            self.bits.remove(node.index());
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.bits.count_ones(..)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.bits.is_clear()
+    }
+
+    /// The members, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = NodeIndex> + '_ {
+        self.bits.ones().map(NodeIndex::from_usize)
+    }
+
+    pub fn intersect_with(&mut self, other: &NodeSet) {
+        self.bits.intersect_with(&other.bits);
+    }
+
+    pub fn difference_with(&mut self, other: &NodeSet) {
+        self.bits.difference_with(&other.bits);
+    }
+
+    pub fn intersection<'a>(&'a self, other: &'a NodeSet) -> impl Iterator<Item = NodeIndex> + 'a {
+        self.bits
+            .intersection(&other.bits)
+            .map(NodeIndex::from_usize)
+    }
+}
+
+impl FromIterator<NodeIndex> for NodeSet {
+    fn from_iter<I: IntoIterator<Item = NodeIndex>>(nodes: I) -> Self {
+        let mut set = Self::default();
+        for node in nodes {
+            set.insert(node);
+        }
+        set
+    }
+}

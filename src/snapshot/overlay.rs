@@ -1,0 +1,21 @@
+//! What-if changes on top of a snapshot.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::node_set::NodeIndex;
+use super::pod_info::PodInfo;
+use crate::model::Str;
+
+/// Pods that are supposed to stand on nodes, and pods that are supposed to be gone.
+#[derive(Clone, Debug, Default)]
+pub struct Overlay {
+    pub added: Vec<(Arc<PodInfo>, NodeIndex)>,
+    pub removed: BTreeSet<Str>,
+}
+
+impl Overlay {
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty()
+    }
+}

@@ -1,0 +1,122 @@
+//! A pod in the form in which decisions read it.
+
+use std::sync::Arc;
+
+use super::terms::PodTerms;
+use crate::api;
+use crate::api::requests::{self, Usage};
+use crate::model::{Labels, PodKey, Resources, Str};
+
+/// A pod, decoded once: what it asks for, and what it takes away from its node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PodInfo {
+    pub key: PodKey,
+    pub uid: Str,
+    pub resource_version: Str,
+    pub generation: i64,
+    pub labels: Labels,
+    pub priority: i32,
+    pub scheduler_name: Str,
+    /// The node that the pod is bound to; empty while it is not.
+    pub node_name: Str,
+    /// The node that was set aside for the pod; empty if none.
+    pub nominated_node: Str,
+    pub terminating: bool,
+    /// Succeeded and Failed pods hold nothing any more.
+    pub terminal: bool,
+    /// What the pod asks for.
+    pub requests: Resources,
+    /// What the pod takes away from its node.
+    pub usage: Usage,
+    pub terms: Arc<PodTerms>,
+    pub host_ports: Vec<HostPort>,
+    /// The spec as decoded. Empty for bound pods, of which nobody reads it.
+    pub spec: Arc<api::PodSpec>,
+    pub owner: Option<api::OwnerReference>,
+}
+
+/// A port of the node that a pod claims.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostPort {
+    pub ip: Str,
+    pub protocol: Str,
+    pub port: i32,
+}
+
+impl PodInfo {
+    pub fn new(pod: &api::Pod) -> Self {
+        let spec = if pod.spec.node_name.is_empty() {
+            Arc::new(pod.spec.clone())
+        } else {
+            Arc::default()
+        };
+        Self {
+            key: api::Object::key(pod),
+            uid: pod.metadata.uid.clone(),
+            resource_version: pod.metadata.resource_version.clone(),
+            generation: pod.metadata.generation,
+            labels: pod.metadata.labels.clone(),
+            priority: pod.priority(),
+            scheduler_name: pod.spec.scheduler_name.clone(),
+            node_name: pod.spec.node_name.clone(),
+            nominated_node: pod.status.nominated_node_name.clone(),
+            terminating: pod.metadata.deletion_timestamp.is_some(),
+            terminal: pod.is_terminal(),
+            requests: requests::requests(pod),
+            usage: requests::usage(pod),
+            terms: Arc::new(PodTerms::compile(
+                pod.spec.affinity.as_ref(),
+                &pod.metadata.namespace,
+            )),
+            host_ports: host_ports(&pod.spec),
+            spec,
+            owner: pod.metadata.controller().cloned(),
+        }
+    }
+
+    /// Whether the pod waits for a node.
+    pub fn is_pending(&self) -> bool {
+        self.node_name.is_empty() && !self.terminal
+    }
+}
+
+/// Ports of containers and sidecars; plain init containers are gone before the others run.
+fn host_ports(spec: &api::PodSpec) -> Vec<HostPort> {
+    let sidecars = spec
+        .init_containers
+        .iter()
+        .filter(|c| c.restart_policy.as_deref() == Some("Always"));
+    let ports = spec
+        .containers
+        .iter()
+        .chain(sidecars)
+        .flat_map(|container| &container.ports);
+    ports
+        .filter(|port| port.host_port > 0)
+        .map(HostPort::new)
+        .collect()
+}
+
+impl HostPort {
+    fn new(port: &api::ContainerPort) -> Self {
+        let or = |text: &Str, default: &str| {
+            if text.is_empty() {
+                Str::from(default)
+            } else {
+                text.clone()
+            }
+        };
+        Self {
+            ip: or(&port.host_ip, "0.0.0.0"),
+            protocol: or(&port.protocol, "TCP"),
+            port: port.host_port,
+        }
+    }
+
+    /// Whether both claims cannot stand on one node: a wildcard address meets every address.
+    pub fn conflicts_with(&self, other: &HostPort) -> bool {
+        self.port == other.port
+            && self.protocol == other.protocol
+            && (self.ip == other.ip || &*self.ip == "0.0.0.0" || &*other.ip == "0.0.0.0")
+    }
+}

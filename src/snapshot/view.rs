@@ -1,0 +1,274 @@
+//! What plugins see: a snapshot with an overlay on top.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::columns::{ResourceId, patched};
+use super::matches::count_pod;
+use super::node_info::NodeInfo;
+use super::term_index::weighted;
+use super::{
+    AffinityTerm, Columns, HostPort, NodeCounts, NodeIndex, NodeTable, Overlay, Owners, PodInfo,
+    PodQuery, Snapshot, TermKind, TopologyColumn,
+};
+use crate::api::requests::Usage;
+use crate::model::{Labels, Resources, Str};
+
+/// A cluster to decide on. Every question that an overlay may bear on takes it into account.
+#[derive(Debug)]
+pub struct View<'a> {
+    snapshot: &'a Snapshot,
+    overlay: Overlay,
+    /// The overlay's pods with their nodes; those that come count up, those that go count down.
+    changes: Vec<(Arc<PodInfo>, NodeIndex, bool)>,
+}
+
+/// One node of a view.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeRef<'a> {
+    view: &'a View<'a>,
+    index: NodeIndex,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(snapshot: &'a Snapshot, overlay: Overlay) -> Self {
+        let gone = overlay.removed.iter().filter_map(|uid| {
+            let node = snapshot.node_of(uid)?;
+            Some((snapshot.pod(uid)?.clone(), node, false))
+        });
+        let come = overlay
+            .added
+            .iter()
+            .map(|(pod, node)| (pod.clone(), *node, true));
+        let changes = gone.chain(come).collect();
+        Self {
+            snapshot,
+            overlay,
+            changes,
+        }
+    }
+
+    pub fn snapshot(&self) -> &'a Snapshot {
+        self.snapshot
+    }
+
+    pub fn nodes(&self) -> &'a NodeTable {
+        &self.snapshot.nodes
+    }
+
+    pub fn node(&self, index: NodeIndex) -> NodeRef<'_> {
+        NodeRef { view: self, index }
+    }
+
+    pub fn owners(&self) -> &'a Owners {
+        &self.snapshot.owners
+    }
+
+    pub fn namespaces(&self) -> &'a BTreeMap<Str, Labels> {
+        &self.snapshot.namespaces
+    }
+
+    /// The labels of a namespace; none for one that is not known.
+    pub fn namespace_labels(&self, name: &str) -> Labels {
+        self.snapshot.namespace_labels(name)
+    }
+
+    /// This view with more changes on top.
+    pub fn with(&self, more: Overlay) -> View<'a> {
+        let mut overlay = self.overlay.clone();
+        overlay.added.extend(more.added);
+        overlay.removed.extend(more.removed);
+        View::new(self.snapshot, overlay)
+    }
+
+    /// The nodes set aside for pods that this one has to yield to, with those pods.
+    pub fn nominated(&self, pod: &PodInfo) -> Vec<(NodeIndex, Vec<Arc<PodInfo>>)> {
+        let nodes = self.snapshot.nominated.iter().filter_map(|(name, others)| {
+            let node = self.nodes().find(name)?;
+            let before = others
+                .values()
+                .filter(|other| other.priority >= pod.priority && other.uid != pod.uid);
+            let before: Vec<_> = before.cloned().collect();
+            (!before.is_empty()).then_some((node, before))
+        });
+        nodes.collect()
+    }
+
+    /// What nodes offer.
+    pub fn columns(&self) -> &'a Columns {
+        self.snapshot.nodes.columns()
+    }
+
+    /// What pods take of a resource, node by node.
+    pub fn requested(&self, resource: ResourceId) -> Cow<'a, [i64]> {
+        let columns = self.columns();
+        self.patched(columns.requested(resource), |usage| {
+            amount(columns, usage, resource)
+        })
+    }
+
+    /// How many pods each node has.
+    pub fn pods(&self) -> Cow<'a, [i64]> {
+        self.patched(self.columns().pods(), |_| 1)
+    }
+
+    /// The CPU that pods take in the eyes of scoring.
+    pub fn non_zero_milli_cpu(&self) -> Cow<'a, [i64]> {
+        self.patched(self.columns().non_zero_milli_cpu(), |usage| {
+            usage.non_zero_milli_cpu
+        })
+    }
+
+    /// The memory that pods take in the eyes of scoring.
+    pub fn non_zero_memory(&self) -> Cow<'a, [i64]> {
+        self.patched(self.columns().non_zero_memory(), |usage| {
+            usage.non_zero_memory
+        })
+    }
+
+    /// The domain of every node under a topology key.
+    pub fn topology(&self, key: &Str) -> Arc<TopologyColumn> {
+        self.snapshot.topology(key)
+    }
+
+    /// How many pods match, node by node.
+    pub fn matching(&self, query: &PodQuery) -> Arc<NodeCounts> {
+        let mut counts = self.snapshot.matching(query);
+        for (pod, node, comes) in &self.changes {
+            if query.matches(pod, &self.namespace_labels(&pod.key.namespace)) {
+                count_pod(Arc::make_mut(&mut counts), pod, *node, *comes);
+            }
+        }
+        counts
+    }
+
+    /// Calls `visit` with every term of one kind that a placed pod has towards this pod, and with
+    /// its carriers: by node their number, or for preferred terms the sum of their weights.
+    pub fn terms_towards(
+        &self,
+        kind: TermKind,
+        pod: &PodInfo,
+        mut visit: impl FnMut(&AffinityTerm, &mut dyn Iterator<Item = (NodeIndex, i64)>),
+    ) {
+        let labels = self.namespace_labels(&pod.key.namespace);
+        self.snapshot.terms.towards(kind, pod, &labels, &mut visit);
+        for (other, node, comes) in &self.changes {
+            for (other_kind, weight, term) in weighted(&other.terms) {
+                if other_kind == kind && term.matches(&pod.key.namespace, &labels, &pod.labels) {
+                    let sum = if *comes { weight } else { -weight };
+                    visit(term, &mut std::iter::once((*node, sum)));
+                }
+            }
+        }
+    }
+
+    /// The nodes on which a claim to a port meets another.
+    pub fn port_conflicts(&self, port: &HostPort) -> Vec<NodeIndex> {
+        let mut claims: Vec<(NodeIndex, HostPort)> = Vec::new();
+        let key = (port.protocol.clone(), port.port);
+        for (node, ip) in self.snapshot.ports.get(&key).into_iter().flatten() {
+            claims.push((
+                *node,
+                HostPort {
+                    ip: ip.clone(),
+                    ..port.clone()
+                },
+            ));
+        }
+        for (pod, node, comes) in &self.changes {
+            for claim in &pod.host_ports {
+                if *comes {
+                    claims.push((*node, claim.clone()));
+                } else if let Some(at) = claims.iter().position(|c| c == &(*node, claim.clone())) {
+                    claims.swap_remove(at);
+                }
+            }
+        }
+        claims.retain(|(_, claim)| claim.conflicts_with(port));
+        claims.into_iter().map(|(node, _)| node).collect()
+    }
+
+    /// The pods of one node, in no particular order.
+    pub fn pods_on(&self, node: NodeIndex) -> impl Iterator<Item = &Arc<PodInfo>> {
+        let places = self.snapshot.nodes.pods.get(node.index());
+        let placed = places.into_iter().flatten().filter_map(|place| {
+            self.snapshot
+                .pods
+                .placed
+                .get(*place)?
+                .as_ref()
+                .map(|placed| &placed.pod)
+        });
+        let stay = placed.filter(|pod| !self.overlay.removed.contains(&pod.uid));
+        let come = self.overlay.added.iter().filter(move |(_, at)| *at == node);
+        stay.chain(come.map(|(pod, _)| pod))
+    }
+
+    fn patched(&self, column: &'a [i64], amount: impl Fn(&Usage) -> i64) -> Cow<'a, [i64]> {
+        let changes: Vec<_> = self
+            .changes
+            .iter()
+            .map(|(pod, node, comes)| {
+                let amount = amount(&pod.usage);
+                (
+                    *node,
+                    if *comes {
+                        amount
+                    } else {
+                        amount.saturating_neg()
+                    },
+                )
+            })
+            .collect();
+        patched(column, &changes)
+    }
+}
+
+impl<'a> NodeRef<'a> {
+    pub fn index(&self) -> NodeIndex {
+        self.index
+    }
+
+    pub fn info(&self) -> &'a NodeInfo {
+        self.view.nodes().info(self.index)
+    }
+
+    pub fn name(&self) -> &'a Str {
+        &self.info().name
+    }
+
+    pub fn labels(&self) -> &'a Labels {
+        &self.info().labels
+    }
+
+    /// What the node offers to pods.
+    pub fn allocatable(&self) -> &'a Resources {
+        &self.info().allocatable
+    }
+
+    /// What its pods ask for, added up.
+    pub fn requested(&self) -> Resources {
+        let mut sum = Resources::default();
+        self.pods().for_each(|pod| sum.add(&pod.usage.requested));
+        sum
+    }
+
+    pub fn pods(&self) -> impl Iterator<Item = &'a Arc<PodInfo>> + use<'a> {
+        self.view.pods_on(self.index)
+    }
+}
+
+fn amount(columns: &Columns, usage: &Usage, resource: ResourceId) -> i64 {
+    let requested = &usage.requested;
+    match resource {
+        ResourceId::CPU => requested.milli_cpu,
+        ResourceId::MEMORY => requested.memory,
+        ResourceId::EPHEMERAL_STORAGE => requested.ephemeral_storage,
+        scalar => {
+            let mut amounts = requested.scalar.iter();
+            let found = amounts.find(|(name, _)| columns.resource(name) == Some(scalar));
+            found.map_or(0, |(_, amount)| *amount)
+        }
+    }
+}
