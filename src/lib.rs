@@ -4,10 +4,12 @@
 //! `ARCHITECTURE.md` draws the rooms and says which may lead where.
 
 pub mod api;
+pub mod cache;
 pub mod config;
 pub mod framework;
 pub mod metrics;
 pub mod model;
 pub mod plugins;
+pub mod queue;
 pub mod scheduler;
 pub mod snapshot;

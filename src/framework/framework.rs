@@ -135,8 +135,8 @@ impl Framework {
         })
     }
 
-    pub fn queue_sort(&self) -> &dyn QueueSortPlugin {
-        &*self.queue_sort
+    pub fn queue_sort(&self) -> &Arc<dyn QueueSortPlugin> {
+        &self.queue_sort
     }
 
     pub fn bind(&self) -> &dyn BindPlugin {
@@ -204,6 +204,23 @@ impl Framework {
             feasible: alive.iter().collect(),
             diagnosis,
         })
+    }
+
+    /// Whether the pod can run on this node.
+    pub fn fits(&self, pod: &PodInfo, view: &View<'_>, node: NodeIndex) -> bool {
+        let Ok(prepared) = self.prepare_filters(pod, view) else {
+            return false;
+        };
+        let named = |names: &BTreeSet<Str>| names.contains(view.nodes().name(node));
+        if prepared.rejected.is_some() || !prepared.narrowed.as_ref().is_none_or(named) {
+            return false;
+        }
+        let mut alone = view.nodes().present().clone();
+        let mut refusals = vec![Refusals::default(); self.filters.len()];
+        let only: NodeSet = [node].into_iter().collect();
+        alone.intersect_with(&only);
+        let run = self.run_filters(pod, view, &prepared, &mut alone, &mut refusals);
+        run.is_ok() && !alone.is_empty()
     }
 
     /// Prepares all filters (upstream's PreFilter stage).

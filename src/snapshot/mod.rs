@@ -80,16 +80,23 @@ impl Snapshot {
     }
 
     /// Adds or changes a node; returns what it was before.
-    pub fn set_node(&mut self, node: &api::Node) -> Option<Arc<NodeInfo>> {
-        let place = self.nodes.place_of(&node.metadata.name);
-        let old = self.nodes.set(place, NodeInfo::new(node));
-        if old
-            .as_ref()
-            .is_none_or(|old| old.labels != node.metadata.labels)
-        {
+    pub fn set_node(&mut self, node: NodeInfo) -> Option<Arc<NodeInfo>> {
+        let place = self.nodes.place_of(&node.name);
+        let labels = node.labels.clone();
+        let old = self.nodes.set(place, node);
+        if old.as_ref().is_none_or(|old| old.labels != labels) {
             self.topology.get_mut().clear();
         }
         old
+    }
+
+    /// What is known of a node that the API server shows.
+    pub fn node(&self, name: &str) -> Option<&NodeInfo> {
+        let node = self.nodes.find(name)?;
+        self.nodes
+            .present()
+            .contains(node)
+            .then(|| self.nodes.info(node))
     }
 
     /// Removes a node. Its pods keep counting until they are gone themselves.

@@ -33,6 +33,8 @@ pub struct PodInfo {
     /// The spec as decoded. Empty for bound pods, of which nobody reads it.
     pub spec: Arc<api::PodSpec>,
     pub owner: Option<api::OwnerReference>,
+    /// Reason and message of the condition PodScheduled=False, where it stands on the pod.
+    pub unscheduled: Option<Arc<(Str, Str)>>,
 }
 
 /// A port of the node that a pod claims.
@@ -71,13 +73,32 @@ impl PodInfo {
             host_ports: host_ports(&pod.spec),
             spec,
             owner: pod.metadata.controller().cloned(),
+            unscheduled: unscheduled(pod),
         }
+    }
+
+    /// Whether a change is one that placement may depend on.
+    pub fn differs_for_placement(&self, other: &Self) -> bool {
+        self.labels != other.labels
+            || self.spec != other.spec
+            || self.terminating != other.terminating
+            || self.requests != other.requests
     }
 
     /// Whether the pod waits for a node.
     pub fn is_pending(&self) -> bool {
         self.node_name.is_empty() && !self.terminal
     }
+}
+
+fn unscheduled(pod: &api::Pod) -> Option<Arc<(Str, Str)>> {
+    let condition = pod
+        .condition("PodScheduled")
+        .filter(|c| &*c.status == "False")?;
+    Some(Arc::new((
+        condition.reason.clone(),
+        condition.message.clone(),
+    )))
 }
 
 /// Ports of containers and sidecars; plain init containers are gone before the others run.

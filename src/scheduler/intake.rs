@@ -1,0 +1,204 @@
+//! What events about objects do to cache, queue and bindings.
+
+use std::sync::Arc;
+
+use super::Scheduler;
+use super::event::{Change, Event};
+use crate::api::{self, Object};
+use crate::cache::PodChange;
+use crate::framework::{ClusterEvent, Hint};
+use crate::metrics;
+use crate::model::{Instant, PodKey, Str};
+use crate::snapshot::{NodeInfo, PodInfo};
+
+impl Scheduler {
+    pub(super) fn on_pod(&mut self, change: Change<api::Pod>, now: Instant) {
+        match change {
+            Change::Upsert(pod) => {
+                let key = pod.key();
+                // The name has a new owner, and the end of the old one was not seen.
+                if self
+                    .cache
+                    .uid_of(&key)
+                    .is_some_and(|uid| *uid != pod.metadata.uid)
+                {
+                    let gone = self.cache.remove_pod(&key, "");
+                    self.on_pod_change(gone, now);
+                }
+                let change = self.cache.set_pod(&pod);
+                self.on_pod_change(change, now);
+            }
+            Change::Delete { key, uid } => {
+                let change = self.cache.remove_pod(&key, &uid);
+                self.on_pod_change(change, now);
+            }
+        }
+    }
+
+    fn on_pod_change(&mut self, change: PodChange, now: Instant) {
+        match change {
+            PodChange::Nothing => {}
+            PodChange::Appeared(pod) => self.enqueue(&pod, now),
+            PodChange::Changed { old, new } => self.on_waiting_pod(&old, &new, now),
+            PodChange::Landed { pod, assumed } => self.on_landed(&pod, assumed.as_ref(), now),
+            PodChange::Updated { old, new } => {
+                self.wake(
+                    &ClusterEvent::PodUpdated {
+                        old: &old,
+                        new: &new,
+                    },
+                    now,
+                );
+            }
+            PodChange::Gone { pod, held } => {
+                self.bindings.remove(&pod.uid);
+                self.queue.remove(&pod.uid);
+                self.refusals.remove(&pod.uid);
+                if held || !pod.nominated_node.is_empty() {
+                    self.wake_after_removal(&pod, now);
+                }
+            }
+        }
+    }
+
+    /// A pod that waits is ours if one of our profiles has its schedulerName.
+    fn enqueue(&mut self, pod: &Arc<PodInfo>, now: Instant) {
+        let Some(framework) = self.frameworks.get(&pod.scheduler_name) else {
+            return;
+        };
+        let gate = framework.pre_enqueue(pod).map(|(plugin, _)| plugin);
+        self.queue.add(pod.clone(), gate, now);
+    }
+
+    fn on_waiting_pod(&mut self, old: &Arc<PodInfo>, new: &Arc<PodInfo>, now: Instant) {
+        let Some(framework) = self.frameworks.get(&new.scheduler_name) else {
+            return;
+        };
+        if self.queue.get(&new.uid).is_none() {
+            if !self.bindings.contains_key(&new.uid) {
+                self.enqueue(new, now);
+            }
+            return;
+        }
+        let gate = framework.pre_enqueue(new).map(|(plugin, _)| plugin);
+        let event = ClusterEvent::WaitingPodUpdated { old, new };
+        let rejectors = self.queue.get(&new.uid).map(|queued| &queued.rejectors);
+        // Our own status writes come back as changes, too; they help nobody.
+        let rejectors = rejectors.filter(|_| old.differs_for_placement(new));
+        let hint = rejectors.map_or(Hint::Skip, |names| framework.hint(names, new, &event));
+        self.queue.update(new, gate, hint, now);
+        if old.nominated_node != new.nominated_node && !old.nominated_node.is_empty() {
+            self.wake_after_removal(old, now);
+        }
+    }
+
+    /// The API server shows a pod on a node.
+    fn on_landed(&mut self, pod: &Arc<PodInfo>, assumed: Option<&Str>, now: Instant) {
+        let ours = self.bindings.remove(&pod.uid);
+        let waited = self.queue.remove(&pod.uid);
+        self.refusals.remove(&pod.uid);
+        if let Some(queued) = waited.filter(|_| ours.is_some()) {
+            metrics::pod_scheduled(queued.attempts, now.since(queued.first_seen));
+        }
+        if assumed.is_some_and(|node| *node != pod.node_name) {
+            metrics::bind_conflict();
+            tracing::warn!(pod = %pod.key, node = %pod.node_name, ?assumed,
+                "Another scheduler bound the pod to another node.");
+        }
+        self.wake(&ClusterEvent::PodPlaced(pod), now);
+    }
+
+    pub(super) fn on_cluster(&mut self, event: Event, now: Instant) {
+        let snapshot = &mut self.cache.snapshot;
+        match event {
+            Event::Node(Change::Upsert(node)) => {
+                let new = NodeInfo::new(&node);
+                // Most updates are heartbeats.
+                if snapshot.node(&new.name) == Some(&new) {
+                    return;
+                }
+                match snapshot.set_node(new.clone()) {
+                    Some(old) => self.wake(
+                        &ClusterEvent::NodeUpdated {
+                            old: &old,
+                            new: &new,
+                        },
+                        now,
+                    ),
+                    None => self.wake(&ClusterEvent::NodeAdded(&new), now),
+                }
+            }
+            Event::Node(Change::Delete { key, .. }) => {
+                if let Some(old) = snapshot.remove_node(&key.name) {
+                    self.wake(&ClusterEvent::NodeRemoved(&old), now);
+                }
+            }
+            Event::Namespace(change) => {
+                match change {
+                    Change::Upsert(namespace) => snapshot.set_namespace(&namespace),
+                    Change::Delete { key, .. } => snapshot.remove_namespace(&key.name),
+                }
+                self.wake(&ClusterEvent::NamespaceChanged, now);
+            }
+            Event::Service(change) => {
+                apply(&mut snapshot.owners.services, change, |service| {
+                    service.spec.selector
+                });
+                self.wake(&ClusterEvent::OwnerChanged, now);
+            }
+            Event::ReplicationController(change) => {
+                apply(
+                    &mut snapshot.owners.replication_controllers,
+                    change,
+                    |controller| controller.spec.selector,
+                );
+                self.wake(&ClusterEvent::OwnerChanged, now);
+            }
+            Event::ReplicaSet(change) => {
+                apply(&mut snapshot.owners.replica_sets, change, |set| {
+                    set.spec.selector
+                });
+                self.wake(&ClusterEvent::OwnerChanged, now);
+            }
+            Event::StatefulSet(change) => {
+                apply(&mut snapshot.owners.stateful_sets, change, |set| {
+                    set.spec.selector
+                });
+                self.wake(&ClusterEvent::OwnerChanged, now);
+            }
+            Event::Pod(_) | Event::Reply(_) | Event::Synced => {}
+        }
+    }
+
+    /// Room has become free: a pod left its node, or its reservation was given up.
+    pub(super) fn wake_after_removal(&mut self, pod: &Arc<PodInfo>, now: Instant) {
+        self.wake(&ClusterEvent::PodRemoved(pod), now);
+    }
+
+    /// Wakes the waiting pods that the event may help.
+    fn wake(&mut self, event: &ClusterEvent<'_>, now: Instant) {
+        let frameworks = &self.frameworks;
+        let hint = |queued: &crate::queue::QueuedPod| {
+            let framework = frameworks.get(&queued.pod.scheduler_name);
+            framework.map_or(Hint::Skip, |f| {
+                f.hint(&queued.rejectors, &queued.pod, event)
+            })
+        };
+        self.queue.on_event(event, hint, now);
+    }
+}
+
+/// Keeps one map of selectors up to date.
+fn apply<T: Object, S>(
+    selectors: &mut std::collections::BTreeMap<PodKey, S>,
+    change: Change<T>,
+    selector: impl FnOnce(T) -> S,
+) {
+    match change {
+        Change::Upsert(object) => {
+            let key = object.key();
+            selectors.insert(key, selector(*object));
+        }
+        Change::Delete { key, .. } => _ = selectors.remove(&key),
+    }
+}

@@ -1,0 +1,115 @@
+//! What users are told: events, the condition PodScheduled, and refusals by plugin.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::Scheduler;
+use super::effect::{Condition, Note, Op};
+use crate::framework::Diagnosis;
+use crate::metrics;
+use crate::model::{Instant, Str};
+use crate::snapshot::PodInfo;
+
+/// One reason of one plugin, and on how many nodes it stood in the way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    pub plugin: Str,
+    pub nodes: usize,
+    pub reason: Str,
+}
+
+impl Refusal {
+    pub fn rows(diagnosis: &Diagnosis) -> Vec<Self> {
+        let rows = diagnosis.by_plugin().into_iter();
+        rows.map(|(plugin, reason, nodes)| Self {
+            plugin,
+            nodes,
+            reason,
+        })
+        .collect()
+    }
+}
+
+impl Scheduler {
+    /// The pod was not placed: tells so where it was not told already.
+    pub(super) fn report_failure(
+        &mut self,
+        pod: &Arc<PodInfo>,
+        reason: &str,
+        message: &str,
+        now: Instant,
+    ) {
+        self.record(
+            pod,
+            "Warning",
+            "FailedScheduling",
+            "Scheduling",
+            message,
+            now,
+        );
+        let condition = Condition {
+            reason: reason.into(),
+            message: message.into(),
+            observed_generation: pod.generation,
+        };
+        let told = pod.unscheduled.as_deref();
+        if told != Some(&(condition.reason.clone(), condition.message.clone())) {
+            let (key, uid) = (pod.key.clone(), pod.uid.clone());
+            self.call(
+                &pod.uid,
+                Op::PatchCondition {
+                    pod: key,
+                    uid,
+                    condition,
+                },
+                now,
+            );
+        }
+    }
+
+    pub(super) fn report_deleting(&mut self, pod: &Arc<PodInfo>, now: Instant) {
+        let text = format!("skip schedule deleting pod: {}", pod.key);
+        self.record(pod, "Warning", "FailedScheduling", "Scheduling", &text, now);
+    }
+
+    pub(super) fn report_scheduled(&mut self, uid: &Str, now: Instant) {
+        let Some(binding) = self.bindings.get(uid) else {
+            return;
+        };
+        let pod = binding.pod.clone();
+        let text = format!("Successfully assigned {} to {}", pod.key, binding.node);
+        metrics::scheduled(&pod.scheduler_name, now.since(binding.decided_at));
+        self.record(&pod, "Normal", "Scheduled", "Binding", &text, now);
+    }
+
+    pub(super) fn report_lengths(&self) {
+        let lengths = self.queue.lengths();
+        metrics::pending_pods("active", lengths.active);
+        metrics::pending_pods("backoff", lengths.backoff);
+        metrics::pending_pods("unschedulable", lengths.unschedulable);
+        metrics::pending_pods("gated", lengths.gated);
+    }
+
+    fn record(
+        &mut self,
+        pod: &PodInfo,
+        type_: &str,
+        reason: &str,
+        action: &str,
+        text: &str,
+        now: Instant,
+    ) {
+        let note = Note {
+            pod: pod.key.clone(),
+            uid: pod.uid.clone(),
+            resource_version: pod.resource_version.clone(),
+            type_: type_.into(),
+            reason: reason.into(),
+            action: action.into(),
+            text: text.into(),
+            reporting_controller: pod.scheduler_name.clone(),
+        };
+        self.emit(Op::Record { note }, now);
+    }
+}
