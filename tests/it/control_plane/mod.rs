@@ -1,0 +1,285 @@
+//! A real control plane for tests: etcd, kube-apiserver and kube-scheduler as child processes on
+//! free loopback ports, with RBAC and an audit log.
+//!
+//! ```text
+//!  borrow() ──▶ Borrowed ─┐              ┌─▶ etcd ◀── kube-apiserver ◀─┬─ Cluster (typed client)
+//!                         ├▶ ControlPlane┤                             ├─ kube-scheduler
+//!  ControlPlane::start() ─┘              └─▶ audit(), kubeconfig(user) └─ quorate
+//! ```
+//!
+//! Most tests `borrow` a control plane: it is theirs alone until they end, and is emptied for the
+//! next test. Tests that need other flags, or that fear to leave it broken, `start` their own.
+
+mod apiserver;
+mod audit;
+mod cluster;
+mod etcd;
+mod objects;
+mod pool;
+mod process;
+mod programs;
+mod tests;
+mod workspace;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+pub use audit::AuditEntry;
+pub use cluster::Cluster;
+pub use objects::{node, pod};
+pub use pool::borrow;
+pub use process::{Process, Signal};
+
+use apiserver::ApiServer;
+use etcd::Etcd;
+use programs::Programs;
+use workspace::{Ports, Workspace};
+
+/// The user of all test code that plays the rest of the world; may do everything.
+pub const ADMIN: &str = "admin";
+/// The user of the real kube-scheduler.
+pub const KUBE_SCHEDULER: &str = "kube-scheduler";
+/// The ServiceAccount of Quorate's deployment; may do nothing until a test applies its roles.
+pub const QUORATE: &str = "quorate";
+
+/// Someone whom kube-apiserver knows by a token.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// The name by which tests ask for the kubeconfig.
+    name: String,
+    username: String,
+    groups: Vec<String>,
+}
+
+impl User {
+    fn new(name: &str, username: &str, groups: &[&str]) -> Self {
+        let groups = groups.iter().map(|&group| group.to_owned()).collect();
+        Self {
+            name: name.to_owned(),
+            username: username.to_owned(),
+            groups,
+        }
+    }
+
+    /// Returns a user that RBAC takes for the ServiceAccount `namespace`/`name`.
+    pub fn service_account(namespace: &str, name: &str) -> Self {
+        let username = format!("system:serviceaccount:{namespace}:{name}");
+        let own = format!("system:serviceaccounts:{namespace}");
+        Self::new(
+            name,
+            &username,
+            &["system:serviceaccounts", &own, "system:authenticated"],
+        )
+    }
+}
+
+/// What a control plane shall have beyond the ordinary.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    users: Vec<User>,
+    apiserver_flags: Vec<String>,
+}
+
+impl Options {
+    /// Adds a user to those that every control plane has.
+    pub fn user(mut self, user: User) -> Self {
+        self.users.push(user);
+        self
+    }
+
+    /// Adds a flag of kube-apiserver, such as `--watch-cache=false`.
+    pub fn apiserver_flag(mut self, flag: &str) -> Self {
+        self.apiserver_flags.push(flag.to_owned());
+        self
+    }
+
+    fn all_users(&self) -> Vec<User> {
+        let everyone = ["system:authenticated"];
+        let mut users = vec![
+            User::new(ADMIN, "admin", &["system:masters", "system:authenticated"]),
+            User::new(KUBE_SCHEDULER, "system:kube-scheduler", &everyone),
+            User::service_account("quorate-system", QUORATE),
+        ];
+        users.extend(self.users.iter().cloned());
+        users
+    }
+}
+
+/// A running control plane. Dropping it ends its processes and, unless the test panics, removes
+/// its files.
+#[derive(Debug)]
+pub struct ControlPlane {
+    // Fields are dropped in this order: clients before servers, the files last.
+    apiserver: ApiServer,
+    etcd: Etcd,
+    /// The keys that kube-apiserver made by itself, to which `reset` returns.
+    original: BTreeSet<String>,
+    audit_start: usize,
+    workspace: Workspace,
+}
+
+impl ControlPlane {
+    /// Starts etcd and kube-apiserver and waits until kube-apiserver is ready.
+    pub fn start(options: Options) -> Self {
+        let workspace = Workspace::create();
+        let ports = Ports::pick();
+        let etcd = Etcd::start(workspace.path(), ports);
+        let apiserver = ApiServer::start(workspace.path(), ports, &options);
+        let original = etcd.keys();
+        Self {
+            apiserver,
+            etcd,
+            original,
+            audit_start: 0,
+            workspace,
+        }
+    }
+
+    /// Returns a typed client for `ADMIN`.
+    pub fn cluster(&self) -> Cluster {
+        self.cluster_as(ADMIN)
+    }
+
+    /// Returns a typed client for a user.
+    pub fn cluster_as(&self, user: &str) -> Cluster {
+        Cluster::connect(&self.kubeconfig(user))
+    }
+
+    /// Returns the kubeconfig file of a user.
+    pub fn kubeconfig(&self, user: &str) -> PathBuf {
+        let path = apiserver::kubeconfig_path(self.workspace.path(), user);
+        assert!(path.is_file(), "the control plane has no user {user}");
+        path
+    }
+
+    /// Returns a path for a file that lives as long as the control plane.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.workspace.path().join(name)
+    }
+
+    /// Starts the real kube-scheduler, with its default profile and without a rate limit that
+    /// tests could notice. It runs until the returned process is dropped.
+    pub fn start_scheduler(&self) -> Process {
+        let config = json!({
+            "apiVersion": "kubescheduler.config.k8s.io/v1",
+            "kind": "KubeSchedulerConfiguration",
+            "clientConnection":
+                {"kubeconfig": self.kubeconfig(KUBE_SCHEDULER), "qps": 5000, "burst": 5000},
+            "leaderElection": {"leaderElect": false},
+        });
+        let path = self.file("kube-scheduler.json");
+        fs::write(&path, config.to_string()).unwrap();
+        let mut command = Programs::get().command("kube-scheduler");
+        command
+            .arg(format!("--config={}", path.display()))
+            .arg("--secure-port=0");
+        let log = self.workspace.new_log("kube-scheduler");
+        Process::start("kube-scheduler", command, log)
+    }
+
+    /// Runs the `quorate` binary with `arguments`, and with the kubeconfig of `QUORATE` in the
+    /// environment variable KUBECONFIG.
+    pub fn start_quorate(&self, arguments: &[&str]) -> Process {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
+        command
+            .args(arguments)
+            .env("KUBECONFIG", self.kubeconfig(QUORATE));
+        Process::start("quorate", command, self.workspace.new_log("quorate"))
+    }
+
+    /// Ends kube-apiserver with a signal and waits until its process is gone.
+    pub fn stop_apiserver(&mut self, signal: Signal) -> ExitStatus {
+        self.apiserver.process_mut().end(signal)
+    }
+
+    /// Starts kube-apiserver again on the same port and waits until it is ready.
+    pub fn start_apiserver(&mut self) {
+        self.apiserver.start_again(self.workspace.path());
+    }
+
+    /// Sends kube-apiserver a signal that does not end it, such as `Signal::Stop`.
+    pub fn signal_apiserver(&mut self, signal: Signal) {
+        self.apiserver.process_mut().signal(signal);
+    }
+
+    /// Makes etcd forget all history before now, and returns the revision of now. Watches of
+    /// kube-apiserver expire by it once kube-apiserver has lost its own memory of the past, that
+    /// is after a restart or with `--watch-cache=false`.
+    pub fn compact(&self) -> i64 {
+        let now = self.etcd.revision();
+        self.etcd.compact(now);
+        now
+    }
+
+    /// Returns the requests since the start of the control plane, or since it was borrowed, in
+    /// the order in which kube-apiserver answered them. An entry follows its answer by moments.
+    pub fn audit(&self) -> Vec<AuditEntry> {
+        audit::read(
+            &apiserver::audit_log_path(self.workspace.path()),
+            self.audit_start,
+        )
+    }
+
+    /// Waits until the audit log holds `count` entries of a kind and returns those.
+    pub fn wait_for_audit(
+        &self,
+        count: usize,
+        timeout: Duration,
+        wanted: impl Fn(&AuditEntry) -> bool,
+    ) -> Vec<AuditEntry> {
+        wait_for(
+            &format!("{count} entries in the audit log"),
+            timeout,
+            || {
+                let mut found = self.audit();
+                found.retain(&wanted);
+                (found.len() >= count).then_some(found)
+            },
+        )
+    }
+
+    /// Takes the control plane back to the state in which it started, for the next borrower.
+    fn reset(&mut self) {
+        self.etcd.delete_all_but(&self.original);
+        let cluster = self.cluster();
+        wait_for("the emptied cluster", Duration::from_secs(30), || {
+            cluster.is_empty().then_some(())
+        });
+        let log = fs::metadata(apiserver::audit_log_path(self.workspace.path()));
+        self.audit_start = usize::try_from(log.map_or(0, |log| log.len())).unwrap();
+    }
+
+    fn is_running(&mut self) -> bool {
+        self.apiserver.process_mut().exit_status().is_none()
+    }
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let apiserver = self.apiserver.process_mut().tail();
+            eprintln!("{apiserver}{}", self.etcd.process().tail());
+        }
+    }
+}
+
+/// Asks again and again until there is an answer; panics when time is up.
+pub fn wait_for<T>(what: &str, timeout: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(
+            start.elapsed() < timeout,
+            "waited {timeout:?} in vain for {what}"
+        );
+        thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,7 @@
+//! The one integration test binary of the crate: what a library test cannot see from inside.
+
+// The lints that keep panics out of the product do not suit code whose failures are panics.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+#[cfg(feature = "kubernetes")]
+mod control_plane;
