@@ -3,6 +3,7 @@
 //! The core is a pure state machine; the daemon and the simulator are two shells over it.
 //! `ARCHITECTURE.md` draws the rooms and says which may lead where.
 
+pub mod analysis;
 pub mod api;
 pub mod cache;
 pub mod config;

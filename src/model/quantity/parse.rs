@@ -125,9 +125,7 @@ fn decimal(
 
 fn binary(text: &str, parts: &Parts<'_>, exponent: u32) -> Result<Quantity, QuantityError> {
     // Upstream's estimate of how many digits still fit when multiplied by 2^exponent.
-    let digits_max = 14_usize
-        .checked_sub(exponent as usize * 3 / 10)
-        .unwrap_or_default();
+    let digits_max = 14_usize.saturating_sub(exponent as usize * 3 / 10);
     let digits = parts.integer.len().max(1);
     if parts.fraction.is_empty() && digits <= digits_max {
         let unsigned = small_number(parts.integer, "");

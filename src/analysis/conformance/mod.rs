@@ -1,0 +1,3 @@
+//! Compares what we decide with recorded decisions of kube-scheduler.
+
+pub mod functions;

@@ -1,0 +1,3 @@
+//! Questions asked of a cluster's picture, and of recorded decisions.
+
+pub mod conformance;
