@@ -13,4 +13,5 @@ pub mod model;
 pub mod plugins;
 pub mod queue;
 pub mod scheduler;
+pub mod sim;
 pub mod snapshot;

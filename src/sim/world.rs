@@ -1,0 +1,251 @@
+//! The simulated world: a virtual clock, what is under way, and the scheduler in the middle.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::api_server::ApiServer;
+use crate::api;
+use crate::model::{Instant, PodKey};
+use crate::scheduler::{Credit, Effect, Event, Outcome, Reply, Scheduler};
+
+/// How long messages travel, at least and at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delays {
+    /// A call to the API server, and its answer on the way back.
+    pub call: (Duration, Duration),
+    /// A watch event. Events of one kind never overtake each other.
+    pub watch: (Duration, Duration),
+}
+
+/// A cluster in which time is a number.
+pub struct World {
+    pub api: ApiServer,
+    pub scheduler: Scheduler,
+    now: Instant,
+    under_way: BinaryHeap<Reverse<UnderWay>>,
+    /// Orders what happens at the same instant.
+    sequence: u64,
+    /// When the last watch event of a pod arrives.
+    watch_busy_until: Instant,
+    calls_under_way: u32,
+    delays: Delays,
+    rng: ChaCha8Rng,
+}
+
+/// How many bindings are under way at most, as with the connections of the daemon.
+const BINDS_UNDER_WAY_MAX: u32 = 32;
+
+struct UnderWay {
+    at: Instant,
+    sequence: u64,
+    what: Happening,
+}
+
+enum Happening {
+    /// The scheduler sees an event.
+    Seen(Box<Event>),
+    /// A call reaches the API server.
+    Called(Box<Effect>),
+    /// Somebody creates a pod.
+    Created(Box<api::Pod>),
+    /// Somebody deletes a pod.
+    Deleted(PodKey),
+}
+
+impl Default for Delays {
+    fn default() -> Self {
+        let millis = Duration::from_millis;
+        Self {
+            call: (millis(1), millis(4)),
+            watch: (millis(1), millis(10)),
+        }
+    }
+}
+
+impl World {
+    pub fn new(scheduler: Scheduler, delays: Delays, seed: u64) -> Self {
+        Self {
+            api: ApiServer::default(),
+            scheduler,
+            now: Instant::default(),
+            under_way: BinaryHeap::new(),
+            sequence: 0,
+            watch_busy_until: Instant::default(),
+            calls_under_way: 0,
+            delays,
+            rng: ChaCha8Rng::seed_from_u64(seed),
+        }
+    }
+
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Lets the scheduler see something at once, as part of its first lists.
+    pub fn list(&mut self, event: Event) {
+        self.scheduler.observe(self.now, event);
+    }
+
+    /// Puts a pod into the cluster before the scheduler starts.
+    pub fn list_pod(&mut self, pod: api::Pod) {
+        if let Some(event) = self.api.create(pod) {
+            self.list(event);
+        }
+    }
+
+    /// Somebody will create a pod.
+    pub fn create_at(&mut self, at: Instant, pod: api::Pod) {
+        self.push(at, Happening::Created(Box::new(pod)));
+    }
+
+    /// Somebody will delete a pod.
+    pub fn delete_at(&mut self, at: Instant, key: PodKey) {
+        self.push(at, Happening::Deleted(key));
+    }
+
+    /// Runs until nothing is under way any more and waiting would change nothing. Calls `progress`
+    /// now and then.
+    pub fn run(&mut self, mut progress: impl FnMut(&World)) {
+        self.scheduler.observe(self.now, Event::Synced);
+        let mut effects = Vec::new();
+        loop {
+            let wake = self
+                .scheduler
+                .advance(self.now, self.credit(), &mut effects);
+            for effect in effects.drain(..) {
+                self.send(effect);
+            }
+            progress(self);
+            let next = self.under_way.peek().map(|Reverse(next)| next.at);
+            let Some(at) = next
+                .into_iter()
+                .chain(wake.filter(|_| !self.is_quiet()))
+                .min()
+            else {
+                return;
+            };
+            self.now = self.now.max(at);
+            self.happen();
+        }
+    }
+
+    /// Whether only time could change anything, and nothing that it could change.
+    fn is_quiet(&self) -> bool {
+        let queue = self.scheduler.queue_lengths();
+        self.under_way.is_empty()
+            && self.scheduler.in_flight() == 0
+            && queue.active + queue.backoff == 0
+    }
+
+    fn credit(&self) -> Credit {
+        Credit {
+            binds: BINDS_UNDER_WAY_MAX.saturating_sub(self.calls_under_way),
+        }
+    }
+
+    /// Everything that is due.
+    fn happen(&mut self) {
+        while self
+            .under_way
+            .peek()
+            .is_some_and(|Reverse(next)| next.at <= self.now)
+        {
+            let Some(Reverse(next)) = self.under_way.pop() else {
+                return;
+            };
+            match next.what {
+                Happening::Seen(event) => {
+                    if matches!(*event, Event::Reply(_)) {
+                        self.calls_under_way = self.calls_under_way.saturating_sub(1);
+                    }
+                    self.scheduler.observe(self.now, *event);
+                }
+                Happening::Called(effect) => self.answer(&effect),
+                Happening::Created(pod) => {
+                    let event = self.api.create(*pod);
+                    self.watched(event);
+                }
+                Happening::Deleted(key) => {
+                    let event = self.api.delete(&key);
+                    self.watched(event);
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, effect: Effect) {
+        self.calls_under_way += 1;
+        let at = self.now.plus(self.delay(self.delays.call));
+        self.push(at, Happening::Called(Box::new(effect)));
+    }
+
+    fn answer(&mut self, effect: &Effect) {
+        let back = self.now.plus(self.delay(self.delays.call));
+        let answer = if self.now > effect.not_after {
+            super::api_server::Answer {
+                outcome: Outcome::NotSent,
+                pod: None,
+                event: None,
+            }
+        } else {
+            self.api.call(&effect.op)
+        };
+        self.watched(answer.event);
+        let reply = Reply {
+            id: effect.id,
+            outcome: answer.outcome,
+            pod: answer.pod,
+        };
+        self.push(back, Happening::Seen(Box::new(Event::Reply(reply))));
+    }
+
+    /// The watch will show an event, after those before it.
+    fn watched(&mut self, event: Option<Event>) {
+        let Some(event) = event else { return };
+        let at = self
+            .now
+            .plus(self.delay(self.delays.watch))
+            .max(self.watch_busy_until);
+        self.watch_busy_until = at;
+        self.push(at, Happening::Seen(Box::new(event)));
+    }
+
+    fn delay(&mut self, (least, most): (Duration, Duration)) -> Duration {
+        let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let (least, most) = (nanos(least), nanos(most));
+        Duration::from_nanos(self.rng.random_range(least..=most.max(least)))
+    }
+
+    fn push(&mut self, at: Instant, what: Happening) {
+        self.sequence += 1;
+        self.under_way.push(Reverse(UnderWay {
+            at,
+            sequence: self.sequence,
+            what,
+        }));
+    }
+}
+
+impl PartialEq for UnderWay {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for UnderWay {}
+
+impl PartialOrd for UnderWay {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for UnderWay {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.sequence).cmp(&(other.at, other.sequence))
+    }
+}
