@@ -15,3 +15,4 @@ pub mod queue;
 pub mod scheduler;
 pub mod sim;
 pub mod snapshot;
+pub mod testing;

@@ -1,1 +1,31 @@
 //! The plugins, one folder each, and the table that names them.
+
+mod default_binder;
+#[cfg(test)]
+mod fixture;
+mod node_affinity;
+mod node_declared_features;
+mod node_name;
+mod node_unschedulable;
+mod priority_sort;
+mod scheduling_gates;
+mod taint_toleration;
+#[cfg(test)]
+mod tests;
+
+use crate::framework::Registry;
+
+/// All plugins. Their order is the order in which they run unless a profile says otherwise, and so
+/// decides which refusal of a node is reported.
+pub fn registry() -> Registry {
+    Registry::new([
+        scheduling_gates::REGISTRATION,
+        priority_sort::REGISTRATION,
+        node_name::REGISTRATION,
+        node_unschedulable::REGISTRATION,
+        taint_toleration::REGISTRATION,
+        node_affinity::REGISTRATION,
+        node_declared_features::REGISTRATION,
+        default_binder::REGISTRATION,
+    ])
+}
