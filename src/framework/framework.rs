@@ -289,9 +289,9 @@ impl Framework {
         let (name, _) = &self.filters[position];
         let mut refused = Refusals::default();
         contained(name, || filter.filter(alive, &mut refused))?;
-        if let Some((_, error)) = refused
-            .iter()
-            .find(|(_, status)| status.code == Code::Error)
+        if let Some((error, _)) = refused
+            .counts()
+            .find(|(status, nodes)| status.code == Code::Error && *nodes > 0)
         {
             return Err(CycleError::new(name, error.message()));
         }

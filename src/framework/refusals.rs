@@ -9,12 +9,12 @@ use crate::snapshot::{NodeIndex, NodeSet};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StatusId(u32);
 
-/// The refusals of one filter. Equal statuses are stored once, so that refusing a node is cheap.
+/// The refusals of one filter. Equal statuses are stored once, each with the set of its nodes, so
+/// that refusing half of a large cluster costs no more than refusing one node.
 #[derive(Clone, Debug, Default)]
 pub struct Refusals {
-    statuses: Vec<Status>,
+    statuses: Vec<(Status, NodeSet)>,
     ids: FxHashMap<Status, StatusId>,
-    nodes: Vec<(NodeIndex, StatusId)>,
 }
 
 impl Refusals {
@@ -24,13 +24,15 @@ impl Refusals {
             return *id;
         }
         let id = StatusId(u32::try_from(self.statuses.len()).unwrap_or(u32::MAX));
-        self.statuses.push(status.clone());
+        self.statuses.push((status.clone(), NodeSet::default()));
         self.ids.insert(status, id);
         id
     }
 
     pub fn refuse(&mut self, node: NodeIndex, status: StatusId) {
-        self.nodes.push((node, status));
+        if let Some((_, nodes)) = self.statuses.get_mut(status.0 as usize) {
+            nodes.insert(node);
+        }
     }
 
     /// Refuses all these nodes for the same reason.
@@ -38,49 +40,84 @@ impl Refusals {
         let mut nodes = nodes.peekable();
         if nodes.peek().is_some() {
             let id = self.status(status);
-            self.nodes.extend(nodes.map(|node| (node, id)));
+            nodes.for_each(|node| self.refuse(node, id));
+        }
+    }
+
+    /// Refuses a whole set for the same reason.
+    pub fn refuse_set(&mut self, nodes: &NodeSet, status: Status) {
+        if nodes.is_empty() {
+            return;
+        }
+        let id = self.status(status);
+        if let Some((_, refused)) = self.statuses.get_mut(id.0 as usize) {
+            refused.union_with(nodes);
         }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
+        self.statuses.iter().all(|(_, nodes)| nodes.is_empty())
     }
 
-    /// The refused nodes with their status, in the order in which they were refused.
+    /// The refused nodes with their status: status by status, the nodes of each ascending.
     pub fn iter(&self) -> impl Iterator<Item = (NodeIndex, &Status)> {
-        self.nodes.iter().filter_map(|(node, id)| {
-            self.statuses
-                .get(id.0 as usize)
-                .map(|status| (*node, status))
-        })
+        self.statuses
+            .iter()
+            .flat_map(|(status, nodes)| nodes.iter().map(move |node| (node, status)))
     }
 
     /// How many nodes each status was given to.
     pub fn counts(&self) -> impl Iterator<Item = (&Status, usize)> {
-        let mut counts = vec![0; self.statuses.len()];
-        for (_, id) in &self.nodes {
-            if let Some(count) = counts.get_mut(id.0 as usize) {
-                *count += 1;
-            }
-        }
-        self.statuses.iter().zip(counts)
+        self.statuses
+            .iter()
+            .map(|(status, nodes)| (status, nodes.len()))
     }
 
     /// Adds the refusals of another run of the same filter.
     pub(super) fn append(&mut self, other: &Refusals) {
-        let ids: Vec<StatusId> = other
-            .statuses
-            .iter()
-            .map(|status| self.status(status.clone()))
-            .collect();
-        let known = other
-            .nodes
-            .iter()
-            .filter_map(|(node, id)| Some((*node, *ids.get(id.0 as usize)?)));
-        self.nodes.extend(known);
+        for (status, nodes) in &other.statuses {
+            self.refuse_set(nodes, status.clone());
+        }
     }
 
     pub(super) fn take_from(&self, alive: &mut NodeSet) {
-        self.nodes.iter().for_each(|(node, _)| alive.remove(*node));
+        for (_, nodes) in &self.statuses {
+            alive.difference_with(nodes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nodes(positions: &[usize]) -> NodeSet {
+        positions
+            .iter()
+            .map(|node| NodeIndex::from_usize(*node))
+            .collect()
+    }
+
+    #[test]
+    fn equal_statuses_are_one_and_every_refused_node_leaves_the_set() {
+        let (full, tainted) = (Status::unschedulable("full"), Status::unresolvable("taint"));
+        let mut refusals = Refusals::default();
+        refusals.refuse_all(nodes(&[]).iter(), full.clone());
+        refusals.refuse_set(&nodes(&[]), full.clone());
+        assert!(refusals.is_empty());
+        refusals.refuse_set(&nodes(&[1, 900]), full.clone());
+        let id = refusals.status(tainted.clone());
+        refusals.refuse(NodeIndex::from_usize(7), id);
+        refusals.refuse_all(nodes(&[3]).iter(), full.clone());
+
+        let mut both = Refusals::default();
+        both.append(&refusals);
+        both.append(&refusals);
+        let counts: Vec<_> = both.counts().collect();
+        assert_eq!(counts, [(&full, 3), (&tainted, 1)]);
+
+        let mut alive = nodes(&[0, 1, 3, 7, 900]);
+        both.take_from(&mut alive);
+        assert_eq!(alive.iter().collect::<Vec<_>>(), [NodeIndex::from_usize(0)]);
     }
 }

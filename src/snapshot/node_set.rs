@@ -60,6 +60,14 @@ impl NodeSet {
         self.bits.difference_with(&other.bits);
     }
 
+    pub fn union_with(&mut self, other: &NodeSet) {
+        self.bits.union_with(&other.bits);
+    }
+
+    pub fn is_subset(&self, other: &NodeSet) -> bool {
+        self.bits.is_subset(&other.bits)
+    }
+
     pub fn intersection<'a>(&'a self, other: &'a NodeSet) -> impl Iterator<Item = NodeIndex> + 'a {
         self.bits
             .intersection(&other.bits)
