@@ -1,6 +1,7 @@
 //! A profile after defaults and merging: exactly which plugins run where.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::model::Str;
 
@@ -38,5 +39,18 @@ pub struct EffectiveProfile {
     /// Plugins of kube-scheduler that are asked for and that Quorate does not have.
     pub unsupported: Vec<Str>,
     /// Settings that were read and have no effect.
+    pub notices: Vec<String>,
+}
+
+/// A configuration after defaults, validation and merging: what goes inward.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EffectiveConfiguration {
+    /// At least one, each with a name of its own, all with the same queue sort plugin.
+    pub profiles: Vec<EffectiveProfile>,
+    /// The back-off after a pod's first failed attempt. Greater than zero.
+    pub pod_initial_backoff: Duration,
+    /// What a pod's back-off never exceeds. At least the initial one.
+    pub pod_max_backoff: Duration,
+    /// Settings outside of the profiles that were read and have no effect.
     pub notices: Vec<String>,
 }
