@@ -16,3 +16,4 @@ pub mod scheduler;
 pub mod sim;
 pub mod snapshot;
 pub mod testing;
+pub mod watch;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::{EffectId, Outcome};
 use crate::api;
-use crate::model::{PodKey, Str};
+pub use crate::watch::Change;
 
 /// Something that happened outside the core.
 ///
@@ -22,15 +22,6 @@ pub enum Event {
     /// Every kind has been listed once. Nothing is decided before this.
     Synced,
     Reply(Reply),
-}
-
-/// A change of one object.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Change<T> {
-    /// Added or updated: the whole new object.
-    Upsert(Box<T>),
-    /// Deleted. The uid is empty where only the name is known.
-    Delete { key: PodKey, uid: Str },
 }
 
 /// The answer to one effect.

@@ -1,0 +1,18 @@
+//! The list/watch protocol as a pure state machine: paging, streaming lists, bookmarks, expired
+//! versions, relists and staleness. The daemon and the simulator both drive it.
+
+mod backoff;
+mod batch;
+mod change;
+mod ledger;
+mod protocol;
+
+pub use backoff::{DELAY_MAX, DELAY_MIN, UNREACHABLE_DELAY_MAX};
+pub use batch::Batch;
+pub use change::Change;
+pub use protocol::{
+    Failure, PAGE_LIMIT, Page, RELIST_AFTER, Request, SILENCE_MAX, Step, StreamEvent, Watch,
+};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,432 @@
+//! One kind's list and watch: which request comes next, and what its answers mean.
+
+use std::time::Duration;
+
+use super::backoff::{Backoff, DELAY_MAX, UNREACHABLE_DELAY_MAX};
+use super::ledger::{Ledger, is_newer};
+use super::{Batch, Change};
+use crate::api::Object;
+use crate::model::{Instant, PodKey, Str};
+
+/// Objects per page of a list, as client-go's.
+pub const PAGE_LIMIT: u32 = 500;
+/// A watch that says nothing for so long is opened again. The API server sends a bookmark about
+/// every minute, so a silent one is broken.
+pub const SILENCE_MAX: Duration = Duration::from_secs(90);
+/// After so long without an event or a bookmark everything is listed again.
+pub const RELIST_AFTER: Duration = Duration::from_secs(180);
+/// A watch that ends sooner than this counts as a failure, so that it is not reopened in a loop.
+const WATCH_LIFE_MIN: Duration = Duration::from_secs(1);
+/// How long the API server keeps a watch open, before up to [`WATCH_TIMEOUT_JITTER_SECONDS`] more.
+const WATCH_TIMEOUT_SECONDS: u32 = 200;
+const WATCH_TIMEOUT_JITTER_SECONDS: u64 = 90;
+/// A `Retry-After` beyond this is not believed.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+/// After so many streaming lists in a row that broke off, one list is asked for in pages.
+const BROKEN_STREAMS_MAX: u32 = 3;
+
+/// What to ask of the API server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// GET a page of a consistent list: resourceVersion unset.
+    List {
+        limit: Option<u32>,
+        continue_token: Option<Str>,
+    },
+    /// A watch with sendInitialEvents and resourceVersionMatch=NotOlderThan, resourceVersion unset:
+    /// a consistent list, a bookmark at its end, and then the watch.
+    StreamingList { timeout_seconds: u32 },
+    /// A watch with bookmarks.
+    Watch {
+        resource_version: Str,
+        timeout_seconds: u32,
+    },
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Drop what is open, and send this.
+    Send(Request),
+    /// Ask again then.
+    Wait(Instant),
+    /// Read from the open stream, and ask again then at the latest.
+    Listen(Instant),
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// Objects of the page that could not be decoded. They are not taken for deleted.
+    pub unreadable: Vec<PodKey>,
+    pub resource_version: Str,
+    /// Empty on the last page.
+    pub continue_token: Str,
+}
+
+/// One line of a watch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StreamEvent<T> {
+    /// ADDED or MODIFIED.
+    Upsert(T),
+    Deleted(T),
+    Bookmark {
+        resource_version: Str,
+        /// It ends the list part of a streaming list.
+        ends_list: bool,
+    },
+    Error(Failure),
+}
+
+/// Why a request failed, as far as the protocol cares.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failure {
+    /// The HTTP status, or that of an ERROR event; 0 if nobody answered.
+    pub code: u16,
+    /// The reason of the Status object, such as `Expired`.
+    pub reason: Str,
+    pub retry_after: Option<Duration>,
+}
+
+/// The list/watch protocol for one kind.
+///
+/// ```text
+///           ┌───────────── expired, or silent for RELIST_AFTER ──────────────┐
+///           ▼                                                                │
+///  ┌──── Due(at) ◀── failed ── Paging ── last page ──▶ Resume(at) ──▶ Watching
+///  │        ▲  └──── refused the other way ──▲            ▲              │ ▲
+///  │        └ failed ┐                                    └ ended, failed┘ │
+///  └──────────▶ Streaming ───────────── end of the list ───────────────────┘
+/// ```
+#[derive(Debug)]
+pub struct Watch<T> {
+    phase: Phase,
+    ledger: Ledger,
+    changes: Batch<T>,
+    /// Where the next watch starts: the version of the newest list, event or bookmark.
+    version: Str,
+    backoff: Backoff,
+    /// The API server refuses streaming lists.
+    pages_only: bool,
+    /// A list in pages outlived its versions, so the next one asks for everything at once.
+    whole: bool,
+    /// Streaming lists in a row that broke off.
+    broken_streams: u32,
+    /// Lists that were completed.
+    lists: u64,
+    /// When the picture was last known to be current.
+    heard: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// A list is due.
+    Due { at: Instant },
+    /// A page has been asked for, or is the next thing to ask for.
+    Paging { token: Option<Str> },
+    /// A streaming list is open, its end not yet seen.
+    Streaming { active: Instant, begun: bool },
+    /// A watch is due.
+    Resume { at: Instant },
+    /// A watch is open.
+    Watching { opened: Instant, active: Instant },
+}
+
+impl Failure {
+    /// Nobody answered: no connection, or one that broke.
+    pub fn unreachable() -> Self {
+        Self::default()
+    }
+
+    pub fn with_code(code: u16, reason: &str) -> Self {
+        Self {
+            code,
+            reason: reason.into(),
+            retry_after: None,
+        }
+    }
+
+    /// The version that was asked for is no longer, or not yet, in the API server's history.
+    fn is_expired(&self) -> bool {
+        self.code == 410 || matches!(&*self.reason, "Expired" | "Gone" | TOO_LARGE)
+    }
+
+    /// The request itself is not understood, so that to repeat it cannot help.
+    fn is_invalid(&self) -> bool {
+        matches!(self.code, 400 | 405 | 406 | 415 | 422 | 501)
+    }
+}
+
+/// The cause that a Status names for a version that the API server has not reached, as after a
+/// restore from a backup.
+const TOO_LARGE: &str = "ResourceVersionTooLarge";
+
+impl<T: Object> Watch<T> {
+    /// Starts with a list at once.
+    pub fn new() -> Self {
+        Self {
+            phase: Phase::Due { at: Instant(0) },
+            ledger: Ledger::default(),
+            changes: Batch::new(),
+            version: Str::default(),
+            backoff: Backoff::default(),
+            pages_only: false,
+            whole: false,
+            broken_streams: 0,
+            lists: 0,
+            heard: None,
+        }
+    }
+
+    /// What to do now.
+    pub fn next(&mut self, now: Instant, random: u64) -> Step {
+        match &mut self.phase {
+            Phase::Due { at } | Phase::Resume { at } if now < *at => Step::Wait(*at),
+            Phase::Due { .. } => self.list(now, random),
+            Phase::Resume { .. } => self.watch(now, random),
+            Phase::Paging { token } => Step::Send(Request::List {
+                limit: (!self.whole).then_some(PAGE_LIMIT),
+                continue_token: token.clone(),
+            }),
+            Phase::Streaming { active, .. } => {
+                let deadline = active.plus(SILENCE_MAX);
+                if now < deadline {
+                    return Step::Listen(deadline);
+                }
+                self.failed(now, &Failure::unreachable(), random);
+                self.next(now, random)
+            }
+            Phase::Watching { active, .. } => {
+                let deadline = active.plus(SILENCE_MAX);
+                if now < deadline {
+                    return Step::Listen(deadline);
+                }
+                if self.is_stale(now, RELIST_AFTER) {
+                    self.list(now, random)
+                } else {
+                    self.watch(now, random)
+                }
+            }
+        }
+    }
+
+    /// A page arrived.
+    pub fn page(&mut self, now: Instant, page: Page<T>) {
+        if !matches!(self.phase, Phase::Paging { .. }) {
+            return;
+        }
+        for object in page.items {
+            self.ledger.upsert(object, &mut self.changes);
+        }
+        for key in &page.unreadable {
+            self.ledger.keep(key);
+        }
+        if page.continue_token.is_empty() {
+            self.listed(now, page.resource_version);
+            self.phase = Phase::Resume { at: now };
+        } else {
+            self.phase = Phase::Paging {
+                token: Some(page.continue_token),
+            };
+        }
+    }
+
+    /// A line of the stream arrived.
+    pub fn event(&mut self, now: Instant, event: StreamEvent<T>, random: u64) {
+        let in_list = match &mut self.phase {
+            Phase::Streaming { active, begun } => {
+                *active = now;
+                *begun = true;
+                true
+            }
+            Phase::Watching { active, .. } => {
+                *active = now;
+                false
+            }
+            _ => return,
+        };
+        match event {
+            StreamEvent::Error(failure) => return self.failed(now, &failure, random),
+            StreamEvent::Bookmark {
+                resource_version,
+                ends_list,
+            } => {
+                if in_list && ends_list {
+                    self.listed(now, resource_version);
+                    self.phase = Phase::Watching {
+                        opened: now,
+                        active: now,
+                    };
+                } else if !in_list && is_newer(&resource_version, &self.version) {
+                    self.version = resource_version;
+                }
+            }
+            StreamEvent::Upsert(object) if in_list => {
+                self.ledger.upsert(object, &mut self.changes);
+            }
+            StreamEvent::Upsert(object) => self.upserted(object),
+            StreamEvent::Deleted(object) => self.deleted(&object, in_list),
+        }
+        if matches!(self.phase, Phase::Watching { .. }) {
+            self.heard = Some(now);
+        }
+    }
+
+    /// A line of the stream arrived that could not be decoded.
+    pub fn unreadable(&mut self, now: Instant) {
+        if let Phase::Streaming { active, .. } | Phase::Watching { active, .. } = &mut self.phase {
+            *active = now;
+        }
+    }
+
+    /// The stream ended without an error.
+    pub fn ended(&mut self, now: Instant, random: u64) {
+        match self.phase {
+            Phase::Watching { opened, .. } if now.since(opened) >= WATCH_LIFE_MIN => {
+                self.phase = Phase::Resume { at: now };
+            }
+            _ => self.failed(now, &Failure::unreachable(), random),
+        }
+    }
+
+    /// The request was refused, or the connection broke.
+    pub fn failed(&mut self, now: Instant, failure: &Failure, random: u64) {
+        let relist = match &self.phase {
+            Phase::Due { .. } => true,
+            Phase::Paging { .. } => {
+                self.whole |= failure.is_expired();
+                true
+            }
+            Phase::Streaming { .. } if failure.is_invalid() => {
+                self.pages_only = true;
+                self.phase = Phase::Due { at: now };
+                return;
+            }
+            Phase::Streaming { begun, .. } => {
+                if *begun || failure.code >= 500 {
+                    self.broken_streams = self.broken_streams.saturating_add(1);
+                }
+                true
+            }
+            Phase::Resume { .. } | Phase::Watching { .. } => {
+                failure.is_expired() || failure.is_invalid() || self.is_stale(now, RELIST_AFTER)
+            }
+        };
+        let at = now.plus(self.delay(now, failure, random));
+        self.phase = if relist {
+            Phase::Due { at }
+        } else {
+            Phase::Resume { at }
+        };
+    }
+
+    /// The changes since the last call, oldest first.
+    pub fn take_changes(&mut self) -> Vec<Change<T>> {
+        self.changes.take()
+    }
+
+    /// How many changes wait to be taken.
+    pub fn pending(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// Whether everything has been listed once.
+    pub fn is_synced(&self) -> bool {
+        self.lists > 0
+    }
+
+    /// How many lists have been completed.
+    pub fn lists(&self) -> u64 {
+        self.lists
+    }
+
+    /// When the picture was last known to be current: the last event, bookmark or finished list.
+    pub fn heard(&self) -> Option<Instant> {
+        self.heard
+    }
+
+    fn list(&mut self, now: Instant, random: u64) -> Step {
+        self.ledger.begin_listing();
+        if self.pages_only || self.whole || self.broken_streams >= BROKEN_STREAMS_MAX {
+            self.phase = Phase::Paging { token: None };
+            return self.next(now, random);
+        }
+        self.phase = Phase::Streaming {
+            active: now,
+            begun: false,
+        };
+        Step::Send(Request::StreamingList {
+            timeout_seconds: watch_timeout(random),
+        })
+    }
+
+    fn watch(&mut self, now: Instant, random: u64) -> Step {
+        self.phase = Phase::Watching {
+            opened: now,
+            active: now,
+        };
+        Step::Send(Request::Watch {
+            resource_version: self.version.clone(),
+            timeout_seconds: watch_timeout(random),
+        })
+    }
+
+    /// The list is complete: what it did not show is gone.
+    fn listed(&mut self, now: Instant, resource_version: Str) {
+        self.ledger.end_listing(&mut self.changes);
+        self.version = resource_version;
+        self.whole = false;
+        self.broken_streams = 0;
+        self.lists += 1;
+        self.heard = Some(now);
+    }
+
+    /// An open watch shows each version once and in order, so an old one is a repetition.
+    fn upserted(&mut self, object: T) {
+        let version = object.meta().resource_version.clone();
+        if !is_newer(&version, &self.version) {
+            return;
+        }
+        self.version = version;
+        self.ledger.upsert(object, &mut self.changes);
+    }
+
+    fn deleted(&mut self, object: &T, in_list: bool) {
+        let meta = object.meta();
+        if !in_list {
+            if !is_newer(&meta.resource_version, &self.version) {
+                return;
+            }
+            self.version = meta.resource_version.clone();
+        }
+        self.ledger.delete(object, &mut self.changes);
+    }
+
+    fn is_stale(&self, now: Instant, longest: Duration) -> bool {
+        self.heard.is_none_or(|heard| now.since(heard) >= longest)
+    }
+
+    fn delay(&mut self, now: Instant, failure: &Failure, random: u64) -> Duration {
+        let longest = match failure.code {
+            0 => UNREACHABLE_DELAY_MAX,
+            _ => DELAY_MAX,
+        };
+        let asked = failure.retry_after.unwrap_or_default();
+        self.backoff
+            .delay(now, random, longest)
+            .max(asked.min(RETRY_AFTER_MAX))
+    }
+}
+
+impl<T: Object> Default for Watch<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Watches of one process end at different times.
+fn watch_timeout(random: u64) -> u32 {
+    let jitter = (random >> 10) % WATCH_TIMEOUT_JITTER_SECONDS;
+    WATCH_TIMEOUT_SECONDS + u32::try_from(jitter).unwrap_or(0)
+}
