@@ -237,6 +237,11 @@ fn a_relist_becomes_the_changes_that_lead_to_it() {
         &[("a", "9", "150"), ("b", "2", "60"), ("c", "3", "70")],
         &["-a 1", "+a 9 150"],
     );
+    // After a restore from a backup versions are given anew.
+    check(
+        &[("a", "9", "50"), ("b", "2", "60"), ("c", "3", "70")],
+        &["-a 1", "+a 9 50"],
+    );
 }
 
 #[test]
