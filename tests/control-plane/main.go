@@ -1,5 +1,5 @@
 // Command control-plane is, by its first argument, one of the real programs of a Kubernetes
-// control plane: etcd, kube-apiserver, kube-scheduler or kube-controller-manager.
+// control plane: etcd, kube-apiserver or kube-scheduler.
 //
 // The integration tests build it from the Go modules of Kubernetes and etcd, so that they need
 // neither containers nor downloaded binaries; the arguments that follow are the program's own.
@@ -16,14 +16,12 @@ import (
 	_ "k8s.io/component-base/metrics/prometheus/clientgo"
 	_ "k8s.io/component-base/metrics/prometheus/version"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
-	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 )
 
 var kubernetes = map[string]func() *cobra.Command{
-	"kube-apiserver":          apiserver.NewAPIServerCommand,
-	"kube-controller-manager": controllermanager.NewControllerManagerCommand,
-	"kube-scheduler":          func() *cobra.Command { return scheduler.NewSchedulerCommand() },
+	"kube-apiserver": apiserver.NewAPIServerCommand,
+	"kube-scheduler": func() *cobra.Command { return scheduler.NewSchedulerCommand() },
 }
 
 func main() {
@@ -47,7 +45,6 @@ func main() {
 
 func usage(problem string) {
 	fmt.Fprintf(os.Stderr, "control-plane: %s\n", problem)
-	fmt.Fprintln(os.Stderr,
-		"usage: control-plane etcd|kube-apiserver|kube-scheduler|kube-controller-manager [flags]")
+	fmt.Fprintln(os.Stderr, "usage: control-plane etcd|kube-apiserver|kube-scheduler [flags]")
 	os.Exit(2)
 }

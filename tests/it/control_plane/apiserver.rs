@@ -61,18 +61,15 @@ impl ApiServer {
     fn wait_until_ready(&mut self, directory: &Path) {
         let timeout = Duration::from_secs(READY_SECONDS_MAX);
         let process = &mut self.process;
-        let certificate = certificates(directory).join("apiserver.crt");
+        // The key is written after the certificate, so the certificate is whole when there is a key.
+        let key = certificates(directory).join("apiserver.key");
         let mut check_alive = || {
             let ended = process.exit_status();
-            assert!(
-                ended.is_none(),
-                "kube-apiserver ended: {ended:?}{}",
-                process.tail()
-            );
+            assert!(ended.is_none(), "kube-apiserver ended: {ended:?}");
         };
         wait_for("the certificate of kube-apiserver", timeout, || {
             check_alive();
-            certificate.is_file().then_some(())
+            key.is_file().then_some(())
         });
         let cluster = Cluster::connect(&kubeconfig_path(directory, ADMIN));
         wait_for("kube-apiserver to be ready", timeout, || {

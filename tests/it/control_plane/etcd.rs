@@ -46,18 +46,10 @@ impl Etcd {
         };
         wait_for("etcd to serve", Duration::from_secs(30), || {
             let ended = etcd.process.exit_status();
-            assert!(
-                ended.is_none(),
-                "etcd ended: {ended:?}{}",
-                etcd.process.tail()
-            );
+            assert!(ended.is_none(), "etcd ended: {ended:?}");
             etcd.call("range", &json!({"key": REGISTRY})).ok()
         });
         etcd
-    }
-
-    pub fn process(&self) -> &Process {
-        &self.process
     }
 
     /// Returns the revision of the newest write, which is kube-apiserver's resourceVersion.

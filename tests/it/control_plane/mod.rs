@@ -260,15 +260,6 @@ impl ControlPlane {
     }
 }
 
-impl Drop for ControlPlane {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            let apiserver = self.apiserver.process_mut().tail();
-            eprintln!("{apiserver}{}", self.etcd.process().tail());
-        }
-    }
-}
-
 /// Asks again and again until there is an answer; panics when time is up.
 pub fn wait_for<T>(what: &str, timeout: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
@@ -276,10 +267,10 @@ pub fn wait_for<T>(what: &str, timeout: Duration, mut ask: impl FnMut() -> Optio
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(
-            start.elapsed() < timeout,
-            "waited {timeout:?} in vain for {what}"
-        );
-        thread::sleep(Duration::from_millis(20));
+        let waited = start.elapsed();
+        assert!(waited < timeout, "waited {timeout:?} in vain for {what}");
+        // Long waits ask seldom: the question costs time that the answer may need.
+        let pause = waited / 10;
+        thread::sleep(pause.clamp(Duration::from_millis(10), Duration::from_millis(200)));
     }
 }

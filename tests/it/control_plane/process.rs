@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use super::wait_for;
@@ -99,12 +100,11 @@ impl Process {
                 (None, None) => None,
             }
         });
-        found.unwrap_or_else(|status| {
-            panic!("{} {status}, without {what}{}", self.name, self.tail())
-        })
+        found.unwrap_or_else(|status| panic!("{} {status}, without {what}", self.name))
     }
 
-    /// Sends a signal and returns at once.
+    /// Sends a signal. After `Signal::Stop` the process does nothing more; other signals have
+    /// been sent on return, not been obeyed.
     pub fn signal(&mut self, signal: Signal) {
         if self.exit_status().is_some() {
             return;
@@ -126,6 +126,9 @@ impl Process {
             .status()
             .expect("failed to start sh");
         assert!(sent.success(), "failed to send SIG{name} to {}", self.name);
+        if signal == Signal::Stop {
+            self.wait_until_stopped();
+        }
     }
 
     /// Sends a signal that ends the process and waits until it is gone.
@@ -152,17 +155,28 @@ impl Process {
         self.exited
     }
 
-    /// Returns the last lines of output as a text for a panic message.
-    pub fn tail(&self) -> String {
-        let lines = self.lines();
-        let last = lines
-            .get(lines.len().saturating_sub(20)..)
-            .unwrap_or_default();
-        format!(
-            "\n--- {} ends with ---\n{}\n",
-            self.log.display(),
-            last.join("\n")
-        )
+    /// The threads of a process stop one by one; on Linux we can see when the last one has.
+    fn wait_until_stopped(&self) {
+        let threads = format!("/proc/{}/task", self.child.id());
+        if !cfg!(target_os = "linux") {
+            thread::sleep(Duration::from_millis(200));
+            return;
+        }
+        wait_for(
+            &format!("the pause of {}", self.name),
+            Duration::from_secs(10),
+            || {
+                let mut threads = fs::read_dir(&threads).ok()?;
+                let stopped = threads.all(|thread| {
+                    let stat = fs::read_to_string(thread.unwrap().path().join("stat"));
+                    // The state is the first letter behind the name, which stands in parentheses.
+                    stat.is_ok_and(|stat| {
+                        stat.rsplit_once(") ").is_some_and(|s| s.1.starts_with('T'))
+                    })
+                });
+                stopped.then_some(())
+            },
+        );
     }
 
     /// Ends the guard first: once the child has been waited for, its id may name a stranger.
@@ -174,6 +188,17 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if thread::panicking() {
+            let lines = self.lines();
+            let last = lines
+                .get(lines.len().saturating_sub(20)..)
+                .unwrap_or_default();
+            eprintln!(
+                "--- {} ends with ---\n{}\n",
+                self.log.display(),
+                last.join("\n")
+            );
+        }
         if self.exited.is_none() {
             self.dismiss_guard();
             let _ = self.child.kill();
@@ -220,7 +245,7 @@ mod tests {
         process.wait_for_line("up", SOON);
         process.signal(Signal::Stop);
         process.signal(Signal::Term);
-        std::thread::sleep(Duration::from_millis(200));
+        thread::sleep(Duration::from_millis(200));
         assert_eq!(process.exit_status(), None, "a paused process cannot end");
         process.signal(Signal::Continue);
         assert_eq!(process.wait_for_exit(SOON).code(), Some(7));

@@ -70,7 +70,9 @@ fn build(folder: &Path) -> PathBuf {
     if program.is_file() && fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
         return program;
     }
-    say("building the control plane for the tests (some six minutes the first time)");
+    say(
+        "building the control plane for the tests (some eight minutes the first time, on two cores)",
+    );
     let fresh = folder.join("control-plane.new");
     compile(&sources, &fresh);
     // Renaming leaves test processes that run the old file alone.
@@ -104,7 +106,7 @@ fn compile(sources: &Path, output: &Path) {
     assert!(
         built.status.success(),
         "failed to build the control plane ({}); {GO_NEEDED}; the build needs its modules from \
-        the Go module proxy (or GOPROXY) and some 3 GB of disk\n{errors}",
+        the Go module proxy (or GOPROXY) and some 4 GB of disk\n{errors}",
         built.status
     );
 }
