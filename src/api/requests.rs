@@ -366,3 +366,6 @@ fn combine(list: &mut ResourceList, other: &ResourceList, with: fn(&mut Quantity
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

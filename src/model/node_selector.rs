@@ -289,3 +289,6 @@ impl FieldCondition {
         (actual == &*self.value) == self.wanted
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -293,3 +293,6 @@ impl fmt::Display for Requirement {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,5 @@
 //! Compares what we decide with recorded decisions of kube-scheduler.
 
 pub mod functions;
+#[cfg(test)]
+mod tests;
