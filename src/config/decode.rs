@@ -89,20 +89,22 @@ impl<'de> de::Deserializer<'de> for Node<'de> {
         let Value::Object(map) = self.value else {
             return Err(Fault::new(Problem::Expected("a mapping".to_owned())).within(&self));
         };
-        // Checked here and not by serde, which would not see fields that are null.
-        if let Some((name, value)) = map
-            .iter()
-            .find(|(name, _)| !fields.contains(&name.as_str()))
-        {
-            let problem = Problem::Unknown(fields.join(", "));
-            return Err(Fault {
-                at: Some((self.path.field(name), shown(value))),
-                problem,
-            });
-        }
+        self.require_fields(map, fields)?;
         visitor
             .visit_map(Fields::of(map, &self.path, Nulls::LeaveOut))
             .map_err(|fault| fault.within(&self))
+    }
+
+    /// A type without fields, such as the arguments of a plugin that takes none.
+    fn deserialize_unit<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.value {
+            Value::Null => visitor.visit_unit(),
+            Value::Object(map) => {
+                self.require_fields(map, &[])?;
+                visitor.visit_unit()
+            }
+            _ => Err(Fault::new(Problem::Expected("a mapping".to_owned())).within(&self)),
+        }
     }
 
     fn deserialize_enum<V: de::Visitor<'de>>(
@@ -127,8 +129,29 @@ impl<'de> de::Deserializer<'de> for Node<'de> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
         unit_struct seq tuple tuple_struct map identifier
+    }
+}
+
+impl Node<'_> {
+    /// Refuses the first field that is not one of `fields`. Serde would not see those that are null.
+    fn require_fields(&self, map: &Map<String, Value>, fields: &[&str]) -> Result<(), Fault> {
+        let unknown = map
+            .iter()
+            .find(|(name, _)| !fields.contains(&name.as_str()));
+        let Some((name, value)) = unknown else {
+            return Ok(());
+        };
+        let expected = match fields {
+            [] => "no field".to_owned(),
+            fields => format!("one of {}", fields.join(", ")),
+        };
+        let at = Some((self.path.field(name), shown(value)));
+        Err(Fault {
+            at,
+            problem: Problem::Unknown(expected),
+        })
     }
 }
 

@@ -33,7 +33,7 @@ pub enum ConfigError {
     #[error("{path}: missing; expected {expected}")]
     Missing { path: FieldPath, expected: String },
     /// A mapping has a field that its type does not have.
-    #[error("{path}: unknown field with value {value}; expected one of {expected}")]
+    #[error("{path}: unknown field with value {value}; expected {expected}")]
     UnknownField {
         path: FieldPath,
         value: String,

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::node_plugin::{Lifted, NodePlugin};
 use super::plugin::{BindPlugin, PreEnqueuePlugin, QueueSortPlugin, SetPlugin};
-use crate::config::{PluginPoints, Point};
+use crate::config::{FieldPath, PluginPoints, Point, decode};
 
 /// One line of the table of plugins.
 #[derive(Clone, Copy, Debug)]
@@ -113,7 +113,7 @@ pub fn decode_args<T: DeserializeOwned + Default>(args: &Value) -> Result<T, Arg
     if args.is_null() {
         return Ok(T::default());
     }
-    T::deserialize(args).map_err(|error| ArgsError::Decode(error.to_string()))
+    decode(args, &FieldPath::root()).map_err(|error| ArgsError::Decode(error.to_string()))
 }
 
 fn build_node_plugin<P: NodePlugin>(args: &Value) -> Result<Instance, ArgsError> {

@@ -227,3 +227,16 @@ fn arguments_of_a_plugin_are_decoded_with_their_path() {
     );
     check(json!([]), "args: [] is not a mapping");
 }
+
+#[test]
+fn a_plugin_without_arguments_takes_none() {
+    let read = |value| decode::<()>(&value, &FieldPath::root()).map_err(|error| error.to_string());
+    assert_eq!(read(json!({})), Ok(()));
+    assert_eq!(read(json!(null)), Ok(()));
+    let expected = "x: unknown field with value 1; expected no field";
+    assert_eq!(read(json!({"x": 1})), Err(expected.to_owned()));
+    assert_eq!(
+        read(json!(7)),
+        Err("the document: 7 is not a mapping".to_owned())
+    );
+}
