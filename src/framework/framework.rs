@@ -37,7 +37,7 @@ pub enum ProfileError {
         plugin: Str,
         point: &'static str,
     },
-    #[error("profile {profile}: pluginConfig of {plugin}: {source}")]
+    #[error("profile {profile}: pluginConfig of {plugin}")]
     Args {
         profile: Str,
         plugin: Str,
