@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::model::{Labels, PodKey, Str};
@@ -38,13 +39,19 @@ pub struct ObjectMeta {
     )]
     pub labels: Labels,
     #[serde(
-        deserialize_with = "null_as_default",
+        deserialize_with = "text_map",
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub annotations: BTreeMap<Str, Str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "optional_time",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub creation_timestamp: Option<jiff::Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "optional_time",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub deletion_timestamp: Option<jiff::Timestamp>,
     #[serde(
         deserialize_with = "null_as_default",
@@ -57,20 +64,30 @@ pub struct ObjectMeta {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct OwnerReference {
+    #[serde(deserialize_with = "null_as_default")]
     pub api_version: Str,
+    #[serde(deserialize_with = "null_as_default")]
     pub kind: Str,
+    #[serde(deserialize_with = "null_as_default")]
     pub name: Str,
+    #[serde(deserialize_with = "null_as_default")]
     pub uid: Str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub controller: Option<bool>,
 }
 
-/// An object that the scheduler watches.
+/// A kind of object that Quorate reads.
 pub trait Object {
-    /// The Kubernetes kind, for messages.
+    /// The Kubernetes kind.
     const KIND: &'static str;
+    /// The API group, empty for the core group.
+    const GROUP: &'static str;
+    /// Whether objects of this kind live in namespaces.
+    const NAMESPACED: bool;
 
     fn meta(&self) -> &ObjectMeta;
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta;
 
     fn key(&self) -> PodKey {
         let meta = self.meta();
@@ -90,13 +107,41 @@ impl ObjectMeta {
     }
 }
 
-/// Reads `null` as the default, as Go does for slices, maps and strings.
+/// Reads `null` as the default, as Go does.
 pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Default + Deserialize<'de>,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Reads a map of texts. `null`, for the map or for a text, is the empty one, as Go reads it.
+pub(crate) fn text_map<'de, D>(deserializer: D) -> Result<BTreeMap<Str, Str>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let map: BTreeMap<Str, Option<Str>> = null_as_default(deserializer)?;
+    Ok(map
+        .into_iter()
+        .map(|(key, text)| (key, text.unwrap_or_default()))
+        .collect())
+}
+
+/// Reads a time, and says what the text was where it is none.
+pub(crate) fn optional_time<'de, D>(deserializer: D) -> Result<Option<jiff::Timestamp>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let text: Option<Str> = Option::deserialize(deserializer)?;
+    let time = text.map(|text| {
+        text.parse().map_err(|_| {
+            D::Error::custom(format_args!(
+                "{text:?} is no time such as 2006-01-02T15:04:05Z"
+            ))
+        })
+    });
+    time.transpose()
 }
 
 pub(crate) fn str_is_empty(text: &Str) -> bool {

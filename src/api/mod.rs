@@ -1,13 +1,16 @@
 //! Partial serde structs of the Kubernetes objects that Quorate reads: one decode path for watch,
 //! dump, manifest and trace. Fields that nobody reads are left out.
 
+pub mod decode;
 pub mod meta;
 pub mod node;
 pub mod pod;
+pub mod priority_class;
 pub mod requests;
 pub mod volume;
 pub mod workload;
 
+pub use decode::{DecodeError, Format, Objects, decode};
 pub use meta::{Object, ObjectMeta, OwnerReference};
 pub use node::{ContainerImage, Node, NodeSpec, NodeStatus};
 pub use pod::{
@@ -15,6 +18,7 @@ pub use pod::{
     PodAffinityTerm, PodCondition, PodSpec, PodStatus, ResourceList, ResourceRequirements,
     SchedulingGate, TopologySpreadConstraint, WeightedPodAffinityTerm,
 };
+pub use priority_class::PriorityClass;
 pub use volume::{Present, Volume};
 pub use workload::{
     DaemonSet, Deployment, Job, Namespace, PodTemplate, ReplicaSet, ReplicationController, Service,

@@ -9,8 +9,11 @@ use crate::model::{Str, Taint};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Node {
+    #[serde(deserialize_with = "null_as_default")]
     pub metadata: ObjectMeta,
+    #[serde(deserialize_with = "null_as_default")]
     pub spec: NodeSpec,
+    #[serde(deserialize_with = "null_as_default")]
     pub status: NodeStatus,
 }
 
@@ -62,8 +65,14 @@ pub struct ContainerImage {
 
 impl Object for Node {
     const KIND: &'static str = "Node";
+    const GROUP: &'static str = "";
+    const NAMESPACED: bool = false;
 
     fn meta(&self) -> &ObjectMeta {
         &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
     }
 }

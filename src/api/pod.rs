@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::meta::{Object, ObjectMeta, is_false, null_as_default, str_is_empty};
+use super::meta::{
+    Object, ObjectMeta, is_false, null_as_default, optional_time, str_is_empty, text_map,
+};
 use super::volume::{ResourceClaimRef, Volume, VolumeMount};
 use crate::model::{
     LabelSelector, NodeSelector, PreferredSchedulingTerm, Quantity, Str, Toleration,
@@ -16,8 +18,11 @@ pub type ResourceList = BTreeMap<Str, Quantity>;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Pod {
+    #[serde(deserialize_with = "null_as_default")]
     pub metadata: ObjectMeta,
+    #[serde(deserialize_with = "null_as_default")]
     pub spec: PodSpec,
+    #[serde(deserialize_with = "null_as_default")]
     pub status: PodStatus,
 }
 
@@ -44,7 +49,7 @@ pub struct PodSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preemption_policy: Option<Str>,
     #[serde(
-        deserialize_with = "null_as_default",
+        deserialize_with = "text_map",
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub node_selector: BTreeMap<Str, Str>,
@@ -111,12 +116,14 @@ pub struct SchedulingGroup {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SchedulingGate {
+    #[serde(deserialize_with = "null_as_default")]
     pub name: Str,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Container {
+    #[serde(deserialize_with = "null_as_default")]
     pub name: Str,
     #[serde(
         deserialize_with = "null_as_default",
@@ -147,6 +154,7 @@ pub struct Container {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RestartRule {
+    #[serde(deserialize_with = "null_as_default")]
     pub action: Str,
 }
 
@@ -233,6 +241,7 @@ pub struct PodAffinityTerm {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub namespaces: Vec<Str>,
+    #[serde(deserialize_with = "null_as_default")]
     pub topology_key: Str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace_selector: Option<LabelSelector>,
@@ -251,15 +260,20 @@ pub struct PodAffinityTerm {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WeightedPodAffinityTerm {
+    #[serde(deserialize_with = "null_as_default")]
     pub weight: i32,
+    #[serde(deserialize_with = "null_as_default")]
     pub pod_affinity_term: PodAffinityTerm,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TopologySpreadConstraint {
+    #[serde(deserialize_with = "null_as_default")]
     pub max_skew: i32,
+    #[serde(deserialize_with = "null_as_default")]
     pub topology_key: Str,
+    #[serde(deserialize_with = "null_as_default")]
     pub when_unsatisfiable: Str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_selector: Option<LabelSelector>,
@@ -310,7 +324,10 @@ pub struct PodStatus {
     /// Actual resources of the whole pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "optional_time",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub start_time: Option<jiff::Timestamp>,
     #[serde(
         deserialize_with = "null_as_default",
@@ -322,8 +339,9 @@ pub struct PodStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodCondition {
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "null_as_default")]
     pub type_: Str,
+    #[serde(deserialize_with = "null_as_default")]
     pub status: Str,
     #[serde(
         deserialize_with = "null_as_default",
@@ -340,6 +358,7 @@ pub struct PodCondition {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ContainerStatus {
+    #[serde(deserialize_with = "null_as_default")]
     pub name: Str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allocated_resources: Option<ResourceList>,
@@ -349,9 +368,15 @@ pub struct ContainerStatus {
 
 impl Object for Pod {
     const KIND: &'static str = "Pod";
+    const GROUP: &'static str = "";
+    const NAMESPACED: bool = true;
 
     fn meta(&self) -> &ObjectMeta {
         &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
     }
 }
 

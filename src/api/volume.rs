@@ -14,6 +14,7 @@ pub struct Present;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Volume {
+    #[serde(deserialize_with = "null_as_default")]
     pub name: Str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub persistent_volume_claim: Option<PersistentVolumeClaimSource>,
@@ -46,6 +47,7 @@ pub struct Volume {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PersistentVolumeClaimSource {
+    #[serde(deserialize_with = "null_as_default")]
     pub claim_name: Str,
 }
 
@@ -60,12 +62,14 @@ pub struct ImageVolumeSource {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ResourceClaimRef {
+    #[serde(deserialize_with = "null_as_default")]
     pub name: Str,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VolumeMount {
+    #[serde(deserialize_with = "null_as_default")]
     pub name: Str,
     #[serde(
         deserialize_with = "null_as_default",

@@ -4,20 +4,23 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::meta::{Object, ObjectMeta, null_as_default};
+use super::meta::{Object, ObjectMeta, null_as_default, text_map};
 use super::pod::PodSpec;
 use crate::model::{LabelSelector, Str};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Namespace {
+    #[serde(deserialize_with = "null_as_default")]
     pub metadata: ObjectMeta,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Service {
+    #[serde(deserialize_with = "null_as_default")]
     pub metadata: ObjectMeta,
+    #[serde(deserialize_with = "null_as_default")]
     pub spec: MapSelectorSpec,
 }
 
@@ -25,7 +28,9 @@ pub struct Service {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ReplicationController {
+    #[serde(deserialize_with = "null_as_default")]
     pub metadata: ObjectMeta,
+    #[serde(deserialize_with = "null_as_default")]
     pub spec: MapSelectorSpec,
 }
 
@@ -34,7 +39,7 @@ pub struct ReplicationController {
 #[serde(rename_all = "camelCase", default)]
 pub struct MapSelectorSpec {
     #[serde(
-        deserialize_with = "null_as_default",
+        deserialize_with = "text_map",
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub selector: BTreeMap<Str, Str>,
@@ -43,35 +48,45 @@ pub struct MapSelectorSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ReplicaSet {
+    #[serde(deserialize_with = "null_as_default")]
     pub metadata: ObjectMeta,
+    #[serde(deserialize_with = "null_as_default")]
     pub spec: WorkloadSpec,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct StatefulSet {
+    #[serde(deserialize_with = "null_as_default")]
     pub metadata: ObjectMeta,
+    #[serde(deserialize_with = "null_as_default")]
     pub spec: WorkloadSpec,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Deployment {
+    #[serde(deserialize_with = "null_as_default")]
     pub metadata: ObjectMeta,
+    #[serde(deserialize_with = "null_as_default")]
     pub spec: WorkloadSpec,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DaemonSet {
+    #[serde(deserialize_with = "null_as_default")]
     pub metadata: ObjectMeta,
+    #[serde(deserialize_with = "null_as_default")]
     pub spec: WorkloadSpec,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Job {
+    #[serde(deserialize_with = "null_as_default")]
     pub metadata: ObjectMeta,
+    #[serde(deserialize_with = "null_as_default")]
     pub spec: JobSpec,
 }
 
@@ -117,7 +132,9 @@ pub struct Ordinals {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodTemplate {
+    #[serde(deserialize_with = "null_as_default")]
     pub metadata: ObjectMeta,
+    #[serde(deserialize_with = "null_as_default")]
     pub spec: PodSpec,
 }
 
@@ -125,40 +142,118 @@ pub struct PodTemplate {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClaimTemplate {
+    #[serde(deserialize_with = "null_as_default")]
     pub metadata: ObjectMeta,
 }
 
 impl Object for Namespace {
     const KIND: &'static str = "Namespace";
+    const GROUP: &'static str = "";
+    const NAMESPACED: bool = false;
+
     fn meta(&self) -> &ObjectMeta {
         &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
     }
 }
 
 impl Object for Service {
     const KIND: &'static str = "Service";
+    const GROUP: &'static str = "";
+    const NAMESPACED: bool = true;
+
     fn meta(&self) -> &ObjectMeta {
         &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
     }
 }
 
 impl Object for ReplicationController {
     const KIND: &'static str = "ReplicationController";
+    const GROUP: &'static str = "";
+    const NAMESPACED: bool = true;
+
     fn meta(&self) -> &ObjectMeta {
         &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
     }
 }
 
 impl Object for ReplicaSet {
     const KIND: &'static str = "ReplicaSet";
+    const GROUP: &'static str = "apps";
+    const NAMESPACED: bool = true;
+
     fn meta(&self) -> &ObjectMeta {
         &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
     }
 }
 
 impl Object for StatefulSet {
     const KIND: &'static str = "StatefulSet";
+    const GROUP: &'static str = "apps";
+    const NAMESPACED: bool = true;
+
     fn meta(&self) -> &ObjectMeta {
         &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+impl Object for Deployment {
+    const KIND: &'static str = "Deployment";
+    const GROUP: &'static str = "apps";
+    const NAMESPACED: bool = true;
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+impl Object for DaemonSet {
+    const KIND: &'static str = "DaemonSet";
+    const GROUP: &'static str = "apps";
+    const NAMESPACED: bool = true;
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+impl Object for Job {
+    const KIND: &'static str = "Job";
+    const GROUP: &'static str = "batch";
+    const NAMESPACED: bool = true;
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
     }
 }

@@ -1,0 +1,270 @@
+//! The objects that were read, by kind.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::error::{DecodeError, ObjectName, Place};
+use super::typed;
+use crate::api::meta::Object;
+use crate::api::node::Node;
+use crate::api::pod::Pod;
+use crate::api::priority_class::PriorityClass;
+use crate::api::workload::{
+    DaemonSet, Deployment, Job, Namespace, ReplicaSet, ReplicationController, Service, StatefulSet,
+};
+use crate::model::{PodKey, Str};
+
+/// The namespace of objects that name none.
+const DEFAULT_NAMESPACE: &str = "default";
+
+/// Objects of the kinds that Quorate reads, in the order in which they were found. No kind has
+/// two of one name in one namespace.
+#[derive(Clone, Debug, Default)]
+pub struct Objects {
+    pub nodes: Vec<Node>,
+    pub pods: Vec<Pod>,
+    pub namespaces: Vec<Namespace>,
+    pub services: Vec<Service>,
+    pub replication_controllers: Vec<ReplicationController>,
+    pub replica_sets: Vec<ReplicaSet>,
+    pub stateful_sets: Vec<StatefulSet>,
+    pub deployments: Vec<Deployment>,
+    pub daemon_sets: Vec<DaemonSet>,
+    pub jobs: Vec<Job>,
+    pub priority_classes: Vec<PriorityClass>,
+    /// How many objects of other kinds there were.
+    pub other: BTreeMap<Str, usize>,
+    places: BTreeMap<(&'static str, PodKey), Place>,
+}
+
+/// A kind that has a list in [`Objects`].
+trait Listed: Object + DeserializeOwned {
+    fn list(objects: &mut Objects) -> &mut Vec<Self>;
+}
+
+/// Reads an object of one kind and appends it to the list of its kind.
+type Add = fn(&mut Objects, &RawValue, Place) -> Result<(), DecodeError>;
+
+impl Objects {
+    /// Whether nothing at all was found, of any kind.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty() && self.other.is_empty()
+    }
+
+    /// Names the text the objects came from, for messages.
+    pub fn set_source(&mut self, source: &str) {
+        let source: Str = source.into();
+        self.places
+            .values_mut()
+            .for_each(|place| place.set_source(source.clone()));
+    }
+
+    /// Appends the objects of another text. An object that both define is an error.
+    pub fn extend(&mut self, mut other: Self) -> Result<(), DecodeError> {
+        for ((kind, key), place) in std::mem::take(&mut other.places) {
+            self.register(kind, key, place)?;
+        }
+        move_list::<Node>(self, &mut other);
+        move_list::<Pod>(self, &mut other);
+        move_list::<Namespace>(self, &mut other);
+        move_list::<Service>(self, &mut other);
+        move_list::<ReplicationController>(self, &mut other);
+        move_list::<ReplicaSet>(self, &mut other);
+        move_list::<StatefulSet>(self, &mut other);
+        move_list::<Deployment>(self, &mut other);
+        move_list::<DaemonSet>(self, &mut other);
+        move_list::<Job>(self, &mut other);
+        move_list::<PriorityClass>(self, &mut other);
+        for (kind, count) in other.other {
+            *self.other.entry(kind).or_default() += count;
+        }
+        Ok(())
+    }
+
+    /// Reads one object, or counts it where Quorate does not read its kind. Without a group it
+    /// is taken for the built-in kind of that name.
+    pub(super) fn add(
+        &mut self,
+        group: Option<&str>,
+        kind: &str,
+        text: &RawValue,
+        place: Place,
+    ) -> Result<(), DecodeError> {
+        match reader_of(group, kind) {
+            Some(add) => add(self, text, place),
+            None => {
+                *self.other.entry(kind.into()).or_default() += 1;
+                Ok(())
+            }
+        }
+    }
+
+    fn register(
+        &mut self,
+        kind: &'static str,
+        key: PodKey,
+        place: Place,
+    ) -> Result<(), DecodeError> {
+        match self.places.entry((kind, key)) {
+            Entry::Vacant(entry) => {
+                entry.insert(place);
+                Ok(())
+            }
+            Entry::Occupied(entry) => {
+                let (_, PodKey { namespace, name }) = entry.key().clone();
+                let kind = kind.into();
+                let object = Box::new(ObjectName {
+                    kind,
+                    namespace,
+                    name,
+                });
+                Err(DecodeError::Duplicate {
+                    object,
+                    first: entry.get().clone(),
+                    second: place,
+                })
+            }
+        }
+    }
+}
+
+fn reader_of(group: Option<&str>, kind: &str) -> Option<Add> {
+    let (own_group, add): (&str, Add) = match kind {
+        Node::KIND => (Node::GROUP, add::<Node>),
+        Pod::KIND => (Pod::GROUP, add::<Pod>),
+        Namespace::KIND => (Namespace::GROUP, add::<Namespace>),
+        Service::KIND => (Service::GROUP, add::<Service>),
+        ReplicationController::KIND => (ReplicationController::GROUP, add::<ReplicationController>),
+        ReplicaSet::KIND => (ReplicaSet::GROUP, add::<ReplicaSet>),
+        StatefulSet::KIND => (StatefulSet::GROUP, add::<StatefulSet>),
+        Deployment::KIND => (Deployment::GROUP, add::<Deployment>),
+        DaemonSet::KIND => (DaemonSet::GROUP, add::<DaemonSet>),
+        Job::KIND => (Job::GROUP, add::<Job>),
+        PriorityClass::KIND => (PriorityClass::GROUP, add::<PriorityClass>),
+        _ => return None,
+    };
+    // Custom resources reuse these names in groups of their own. Workloads of clusters before
+    // 1.16 stand in `extensions`.
+    let matches = match group {
+        None => true,
+        Some("extensions") => own_group == "apps",
+        Some(group) => group == own_group,
+    };
+    matches.then_some(add)
+}
+
+fn add<T: Listed>(objects: &mut Objects, text: &RawValue, place: Place) -> Result<(), DecodeError> {
+    let mut object: T =
+        typed(text).map_err(|problem| problem.at(place.clone(), Some(name_in::<T>(text))))?;
+    let meta = object.meta_mut();
+    if !T::NAMESPACED {
+        meta.namespace = Str::default();
+    } else if meta.namespace.is_empty() {
+        meta.namespace = DEFAULT_NAMESPACE.into();
+    }
+    if meta.name.is_empty() {
+        return Err(DecodeError::NameMissing {
+            place,
+            kind: T::KIND,
+        });
+    }
+    objects.register(T::KIND, object.key(), place)?;
+    T::list(objects).push(object);
+    Ok(())
+}
+
+fn move_list<T: Listed>(to: &mut Objects, from: &mut Objects) {
+    T::list(to).append(T::list(from));
+}
+
+/// What an object that cannot be read calls itself, as far as that can be read.
+fn name_in<T: Object>(text: &RawValue) -> ObjectName {
+    #[derive(Default, Deserialize)]
+    struct Named {
+        metadata: Metadata,
+    }
+    #[derive(Default, Deserialize)]
+    struct Metadata {
+        namespace: Option<Str>,
+        name: Option<Str>,
+    }
+    let Named { metadata } = serde_json::from_str(text.get()).unwrap_or_default();
+    let default_namespace = if T::NAMESPACED { DEFAULT_NAMESPACE } else { "" };
+    ObjectName {
+        kind: T::KIND.into(),
+        namespace: metadata
+            .namespace
+            .unwrap_or_else(|| default_namespace.into()),
+        name: metadata.name.unwrap_or_default(),
+    }
+}
+
+impl Listed for Node {
+    fn list(objects: &mut Objects) -> &mut Vec<Self> {
+        &mut objects.nodes
+    }
+}
+
+impl Listed for Pod {
+    fn list(objects: &mut Objects) -> &mut Vec<Self> {
+        &mut objects.pods
+    }
+}
+
+impl Listed for Namespace {
+    fn list(objects: &mut Objects) -> &mut Vec<Self> {
+        &mut objects.namespaces
+    }
+}
+
+impl Listed for Service {
+    fn list(objects: &mut Objects) -> &mut Vec<Self> {
+        &mut objects.services
+    }
+}
+
+impl Listed for ReplicationController {
+    fn list(objects: &mut Objects) -> &mut Vec<Self> {
+        &mut objects.replication_controllers
+    }
+}
+
+impl Listed for ReplicaSet {
+    fn list(objects: &mut Objects) -> &mut Vec<Self> {
+        &mut objects.replica_sets
+    }
+}
+
+impl Listed for StatefulSet {
+    fn list(objects: &mut Objects) -> &mut Vec<Self> {
+        &mut objects.stateful_sets
+    }
+}
+
+impl Listed for Deployment {
+    fn list(objects: &mut Objects) -> &mut Vec<Self> {
+        &mut objects.deployments
+    }
+}
+
+impl Listed for DaemonSet {
+    fn list(objects: &mut Objects) -> &mut Vec<Self> {
+        &mut objects.daemon_sets
+    }
+}
+
+impl Listed for Job {
+    fn list(objects: &mut Objects) -> &mut Vec<Self> {
+        &mut objects.jobs
+    }
+}
+
+impl Listed for PriorityClass {
+    fn list(objects: &mut Objects) -> &mut Vec<Self> {
+        &mut objects.priority_classes
+    }
+}
