@@ -26,10 +26,13 @@ pub enum InputError {
     #[error("{path}: not UTF-8 text (byte {offset})", path = .path.display())]
     NotText { path: PathBuf, offset: usize },
     #[error("{path}: {source}", path = .path.display())]
-    Decode { path: PathBuf, source: DecodeError },
+    Decode {
+        path: PathBuf,
+        source: Box<DecodeError>,
+    },
     /// Two files define one object; the error names both.
     #[error(transparent)]
-    Duplicate(DecodeError),
+    Duplicate(Box<DecodeError>),
     #[error("{path}: folders are nested deeper than {FOLDER_DEPTH_MAX}", path = .path.display())]
     TooDeep { path: PathBuf },
     #[error("{path}: no .json, .yaml or .yml file in this folder", path = .path.display())]
@@ -56,7 +59,9 @@ pub fn read_snapshot(path: &Path) -> Result<Objects, InputError> {
     for file in files {
         let mut found = read_file(&file)?;
         found.set_source(&file.to_string_lossy());
-        objects.extend(found).map_err(InputError::Duplicate)?;
+        objects
+            .extend(found)
+            .map_err(|error| InputError::Duplicate(Box::new(error)))?;
     }
     if objects.is_empty() {
         return Err(InputError::Empty {
@@ -121,9 +126,9 @@ fn read_file(path: &Path) -> Result<Objects, InputError> {
     })?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let format = format_of(&name).unwrap_or_else(|| Format::guess(&text));
-    decode(&text, format).map_err(|source| InputError::Decode {
+    decode(&text, format).map_err(|error| InputError::Decode {
         path: path.to_owned(),
-        source,
+        source: Box::new(error),
     })
 }
 

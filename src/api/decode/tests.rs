@@ -627,7 +627,6 @@ fn any_node() -> impl Strategy<Value = Node> {
     let spec = spec.prop_map(|(unschedulable, taints)| NodeSpec {
         unschedulable,
         taints,
-        ..NodeSpec::default()
     });
     let status = (
         any_amounts(),
