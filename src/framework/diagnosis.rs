@@ -24,12 +24,12 @@ pub struct Diagnosis {
 impl Diagnosis {
     /// The text of the FailedScheduling event.
     pub fn message(&self) -> String {
-        if self.nodes == 0 {
-            return "no nodes available to schedule pods".to_owned();
-        }
         let mut text = format!("0/{} nodes are available:", self.nodes);
         if let Some((_, status)) = &self.rejected {
             return format!("{text} {}.", status.message());
+        }
+        if self.nodes == 0 {
+            return "no nodes available to schedule pods".to_owned();
         }
         let mut items: Vec<String> = self
             .reasons()

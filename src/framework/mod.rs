@@ -2,6 +2,7 @@
 
 mod cluster_event;
 mod diagnosis;
+mod filtering;
 #[expect(
     clippy::module_inception,
     reason = "the framework is what the room is named after"
@@ -12,11 +13,16 @@ mod normalize;
 mod plugin;
 mod refusals;
 mod registry;
+mod scoring;
 mod status;
+#[cfg(test)]
+mod tests;
+mod unsupported;
 
 pub use cluster_event::{ClusterEvent, Hint};
 pub use diagnosis::Diagnosis;
-pub use framework::{CycleError, Filtered, Framework, PreparedFilters, ProfileError, ScoreColumn};
+pub use filtering::{Filtered, PreparedFilters};
+pub use framework::{CycleError, Framework, ProfileError};
 pub use node_plugin::{NodePlugin, Ready};
 pub use normalize::Normalize;
 pub use plugin::{
@@ -25,4 +31,6 @@ pub use plugin::{
 };
 pub use refusals::{Refusals, StatusId};
 pub use registry::{ArgsError, Instance, Registration, Registry, decode_args};
+pub use scoring::ScoreColumn;
 pub use status::{Code, Status};
+pub use unsupported::{UNSUPPORTED_FIELDS, unsupported_field};

@@ -61,6 +61,14 @@ impl Status {
         self.code == Code::Success
     }
 
+    /// Whether the pod is refused, as opposed to accepted or failed on.
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self.code,
+            Code::Unschedulable | Code::UnschedulableAndUnresolvable | Code::Pending
+        )
+    }
+
     /// The reasons as one text.
     pub fn message(&self) -> String {
         self.reasons.join(", ")

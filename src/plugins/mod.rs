@@ -1,8 +1,6 @@
 //! The plugins, one folder each, and the table that names them.
 
 mod default_binder;
-#[cfg(test)]
-mod fixture;
 mod node_affinity;
 mod node_declared_features;
 mod node_name;
@@ -13,6 +11,8 @@ mod taint_toleration;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+use self::tests::fixture;
 use crate::framework::Registry;
 
 /// All plugins. Their order is the order in which they run unless a profile says otherwise, and so

@@ -1,3 +1,5 @@
+//! Tests of DefaultBinder.
+
 use super::*;
 use crate::testing::pod;
 

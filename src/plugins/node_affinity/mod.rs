@@ -115,9 +115,11 @@ impl SetPlugin for NodeAffinity {
         if !added.is_none_or(|terms| matches(terms, new)) {
             return Hint::Skip;
         }
-        // Terms that cannot be read match nothing, but that is no reason to sleep on.
+        // Terms that cannot be read match nothing, but the pod is better tried once too often.
         let required = Required::of(pod);
-        let matches_new = required.matches(new).unwrap_or(true);
+        let Ok(matches_new) = required.matches(new) else {
+            return Hint::Queue;
+        };
         let matched_old = old.is_some_and(|old| required.matches(old).unwrap_or(false));
         Hint::queue_if(matches_new && !matched_old)
     }

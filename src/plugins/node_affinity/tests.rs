@@ -1,3 +1,5 @@
+//! Tests of NodeAffinity.
+
 use serde_json::json;
 
 use super::*;

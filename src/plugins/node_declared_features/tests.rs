@@ -1,3 +1,5 @@
+//! Tests of NodeDeclaredFeatures.
+
 use super::*;
 use crate::api::pod::RestartRule;
 use crate::api::volume::VolumeMount;

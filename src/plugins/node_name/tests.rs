@@ -1,3 +1,5 @@
+//! Tests of NodeName.
+
 use super::*;
 use crate::plugins::fixture::{self, Filtered};
 use crate::testing::{PodBuilder, node, pod};

@@ -1,3 +1,5 @@
+//! Tests of NodeUnschedulable.
+
 use super::*;
 use crate::plugins::fixture;
 use crate::testing::{NodeBuilder, PodBuilder, node, pod};

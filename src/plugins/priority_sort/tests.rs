@@ -1,3 +1,5 @@
+//! Tests of PrioritySort.
+
 use super::*;
 use crate::testing::pod;
 

@@ -1,3 +1,5 @@
+//! Tests of SchedulingGates.
+
 use super::*;
 use crate::testing::{PodBuilder, pod};
 

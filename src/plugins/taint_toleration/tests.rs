@@ -1,3 +1,5 @@
+//! Tests of TaintToleration.
+
 use super::*;
 use crate::plugins::fixture::{self, Scored};
 use crate::testing::{NodeBuilder, PodBuilder, node, pod};

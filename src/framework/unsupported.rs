@@ -1,0 +1,71 @@
+//! What Quorate does not support yet fails closed: a pod that needs it stays unscheduled, whatever
+//! the profile, with a reason that names the field.
+
+use super::{ClusterEvent, Hint, Status};
+use crate::api;
+use crate::snapshot::PodInfo;
+
+/// The name under which refusals for unsupported fields are reported. It is no plugin, so that no
+/// profile can switch it off.
+pub const UNSUPPORTED_FIELDS: &str = "UnsupportedFields";
+
+/// The first field of a spec that decides on placement in a way that we do not know yet, with what
+/// is missing.
+pub fn unsupported_field(spec: &api::PodSpec) -> Option<String> {
+    let mut volumes = spec.volumes.iter().enumerate();
+    let volume = volumes.find_map(|(index, volume)| Some((index, volume, source(volume)?)));
+    if let Some((index, volume, source)) = volume {
+        let name = &volume.name;
+        return Some(format!(
+            "spec.volumes[{index}].{source} ({name:?}): \
+             volumes that need a claim or a disk are not supported yet"
+        ));
+    }
+    if let Some(claim) = spec.resource_claims.first() {
+        let name = &claim.name;
+        return Some(format!(
+            "spec.resourceClaims[0] ({name:?}): claims for devices are not supported yet"
+        ));
+    }
+    let group = spec.scheduling_group.as_ref()?;
+    let name = group.pod_group_name.as_deref().unwrap_or_default();
+    Some(format!(
+        "spec.schedulingGroup ({name:?}): groups of pods are not supported yet"
+    ))
+}
+
+/// What rejects a pod that needs something unsupported.
+pub(super) fn reject(pod: &PodInfo) -> Option<Status> {
+    unsupported_field(&pod.spec).map(Status::unresolvable)
+}
+
+/// Nothing helps such a pod but a change of the pod itself.
+pub(super) fn hint(event: &ClusterEvent<'_>) -> Hint {
+    Hint::queue_if(matches!(event, ClusterEvent::WaitingPodUpdated { .. }))
+}
+
+/// The field of a volume that upstream's volume plugins would look at. Sources that are no claim
+/// and no disk, such as `emptyDir`, `configMap` or `nfs`, fit every node.
+fn source(volume: &api::Volume) -> Option<&'static str> {
+    let sources = [
+        (
+            volume.persistent_volume_claim.is_some(),
+            "persistentVolumeClaim",
+        ),
+        (volume.ephemeral.is_some(), "ephemeral"),
+        (volume.gce_persistent_disk.is_some(), "gcePersistentDisk"),
+        (
+            volume.aws_elastic_block_store.is_some(),
+            "awsElasticBlockStore",
+        ),
+        (volume.azure_disk.is_some(), "azureDisk"),
+        (volume.azure_file.is_some(), "azureFile"),
+        (volume.cinder.is_some(), "cinder"),
+        (volume.vsphere_volume.is_some(), "vsphereVolume"),
+        (volume.portworx_volume.is_some(), "portworxVolume"),
+        (volume.rbd.is_some(), "rbd"),
+        (volume.iscsi.is_some(), "iscsi"),
+    ];
+    let needed = sources.into_iter().find(|(needed, _)| *needed);
+    needed.map(|(_, source)| source)
+}
