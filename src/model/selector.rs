@@ -164,11 +164,11 @@ impl Selector {
         }
     }
 
-    /// A label that every match must carry, for looking candidates up by it.
-    pub fn equality(&self) -> Option<(&Str, &Str)> {
+    /// The labels that every match must carry, for looking candidates up by one of them.
+    pub fn equalities(&self) -> impl Iterator<Item = (&Str, &Str)> {
         self.requirements()
             .iter()
-            .find_map(|requirement| match requirement.operator {
+            .filter_map(|requirement| match requirement.operator {
                 Operator::Equals | Operator::In => {
                     let (first, last) = (requirement.values.first()?, requirement.values.last()?);
                     (first == last).then_some((&requirement.key, first))

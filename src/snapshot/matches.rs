@@ -5,13 +5,17 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::label_index::LabelIndex;
 use super::node_set::NodeIndex;
+use super::per_node::PerNode;
+use super::pod_index::{Filing, PodIndex};
 use super::pod_info::PodInfo;
 use super::terms::NamespaceScope;
 use crate::model::{Labels, Selector, Str};
 
 /// Which pods are counted: those that every pair of scope and selector speaks of.
+///
+/// A namespace that the API server does not show is spoken of by its name and by the selector of
+/// all namespaces, but by no other selector, not even one that only excludes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PodQuery {
     pub all_of: Vec<(NamespaceScope, Selector)>,
@@ -27,7 +31,10 @@ pub struct Count {
 }
 
 /// Matching pods by node; nodes without any are left out.
-pub type NodeCounts = BTreeMap<NodeIndex, Count>;
+pub type NodeCounts = PerNode<Count>;
+
+/// The labels of the namespaces that there are.
+pub type Namespaces = BTreeMap<Str, Labels>;
 
 /// The questions asked of late, with their answers.
 ///
@@ -35,21 +42,26 @@ pub type NodeCounts = BTreeMap<NodeIndex, Count>;
 /// then on corrected with every pod that comes or goes.
 #[derive(Debug, Default)]
 pub(super) struct MatchCounts {
-    answers: FxHashMap<Arc<PodQuery>, Answer>,
+    by_query: FxHashMap<Arc<PodQuery>, usize>,
+    answers: Vec<Option<Answer>>,
+    free: Vec<usize>,
     /// Which questions a pod may bear on.
-    index: LabelIndex<Arc<PodQuery>>,
+    index: PodIndex,
     asked: u64,
 }
 
 #[derive(Debug)]
 struct Answer {
+    query: Arc<PodQuery>,
     counts: Arc<NodeCounts>,
+    filing: Filing,
     asked_last: u64,
 }
 
-/// How many questions are kept up to date. Each costs a lookup when a pod with its label comes or
-/// goes, and about 100 bytes; a database has a few.
-const QUERIES_MAX: usize = 8192;
+/// How many questions are kept up to date. Each costs a few lookups when a pod with its label comes
+/// or goes, and about 500 bytes; a database has two or three, and asks them only while its pods are
+/// being placed.
+const QUERIES_MAX: usize = 4096;
 
 impl PodQuery {
     pub fn new(scope: NamespaceScope, selector: Selector) -> Self {
@@ -58,17 +70,24 @@ impl PodQuery {
         }
     }
 
-    pub fn matches(&self, pod: &PodInfo, namespace_labels: &Labels) -> bool {
+    pub fn matches(&self, pod: &PodInfo, namespaces: &Namespaces) -> bool {
         self.all_of.iter().all(|(scope, selector)| {
-            scope.contains(&pod.key.namespace, namespace_labels) && selector.matches(&pod.labels)
+            selector.matches(&pod.labels) && scope.contains_known(&pod.key.namespace, namespaces)
         })
     }
 
-    /// A label that every matching pod carries.
+    /// The labels that every matching pod carries.
     pub(super) fn equalities(&self) -> impl Iterator<Item = (&Str, &Str)> {
         self.all_of
             .iter()
-            .filter_map(|(_, selector)| selector.equality())
+            .flat_map(|(_, selector)| selector.equalities())
+    }
+
+    /// The namespace that every matching pod lies in, if there is only one.
+    pub(super) fn namespace(&self) -> Option<&Str> {
+        self.all_of
+            .iter()
+            .find_map(|(scope, _)| scope.only_namespace())
     }
 
     /// Whether the answer depends on the labels of namespaces.
@@ -76,6 +95,36 @@ impl PodQuery {
         self.all_of
             .iter()
             .any(|(scope, _)| !scope.selector.is_nothing() && !scope.selector.is_everything())
+    }
+}
+
+impl Count {
+    pub(super) fn of(pod: &PodInfo) -> Self {
+        Self {
+            pods: 1,
+            terminating: u32::from(pod.terminating),
+        }
+    }
+
+    /// Counts one pod in, or out.
+    pub(super) fn change(&mut self, pod: &PodInfo, comes: bool) {
+        let one = Self::of(pod);
+        if comes {
+            self.add(one);
+        } else {
+            self.pods = self.pods.saturating_sub(one.pods);
+            self.terminating = self.terminating.saturating_sub(one.terminating);
+        }
+    }
+
+    pub(super) fn add(&mut self, more: Self) {
+        self.pods = self.pods.saturating_add(more.pods);
+        self.terminating = self.terminating.saturating_add(more.terminating);
+    }
+
+    /// Those that are to stay.
+    pub fn staying(self) -> u32 {
+        self.pods.saturating_sub(self.terminating)
     }
 }
 
@@ -87,23 +136,30 @@ impl MatchCounts {
         count: impl FnOnce() -> NodeCounts,
     ) -> Arc<NodeCounts> {
         self.asked += 1;
-        if let Some(answer) = self.answers.get_mut(query) {
+        let known = self.by_query.get(query);
+        if let Some(answer) = known.and_then(|place| self.answers.get_mut(*place)?.as_mut()) {
             answer.asked_last = self.asked;
             return answer.counts.clone();
         }
-        if self.answers.len() >= QUERIES_MAX {
+        if self.by_query.len() >= QUERIES_MAX {
             self.drop_older_half();
         }
-        let counts = Arc::new(count());
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.answers.push(None);
+            self.answers.len() - 1
+        });
         let query = Arc::new(query.clone());
-        self.index.insert(query.equalities().next(), query.clone());
-        self.answers.insert(
+        let counts = Arc::new(count());
+        let filing = self
+            .index
+            .insert(query.namespace(), query.equalities(), place);
+        self.by_query.insert(query.clone(), place);
+        self.answers[place] = Some(Answer {
             query,
-            Answer {
-                counts: counts.clone(),
-                asked_last: self.asked,
-            },
-        );
+            counts: counts.clone(),
+            filing,
+            asked_last: self.asked,
+        });
         counts
     }
 
@@ -111,61 +167,40 @@ impl MatchCounts {
     pub(super) fn update(
         &mut self,
         pod: &PodInfo,
-        namespace_labels: &Labels,
+        namespaces: &Namespaces,
         node: NodeIndex,
         comes: bool,
     ) {
-        for query in self.index.candidates(&pod.labels) {
-            if !query.matches(pod, namespace_labels) {
-                continue;
-            }
-            if let Some(answer) = self.answers.get_mut(query) {
-                count_pod(Arc::make_mut(&mut answer.counts), pod, node, comes);
+        for place in self.index.candidates(&pod.key.namespace, &pod.labels) {
+            if let Some(Some(answer)) = self.answers.get_mut(place)
+                && answer.query.matches(pod, namespaces)
+            {
+                Arc::make_mut(&mut answer.counts).change(node, |count| count.change(pod, comes));
             }
         }
     }
 
     /// Forgets answers that read the labels of namespaces, because one has changed.
     pub(super) fn forget_namespaces(&mut self) {
-        self.retain(|query, _| !query.reads_namespace_labels());
+        self.retain(|answer| !answer.query.reads_namespace_labels());
     }
 
     fn drop_older_half(&mut self) {
-        let mut ages: Vec<u64> = self
-            .answers
-            .values()
-            .map(|answer| answer.asked_last)
-            .collect();
+        let answers = self.answers.iter().flatten();
+        let mut ages: Vec<u64> = answers.map(|answer| answer.asked_last).collect();
         let middle = ages.len() / 2;
         let (_, limit, _) = ages.select_nth_unstable(middle);
         let limit = *limit;
-        self.retain(|_, answer| answer.asked_last >= limit);
+        self.retain(|answer| answer.asked_last >= limit);
     }
 
-    fn retain(&mut self, keep: impl Fn(&PodQuery, &Answer) -> bool) {
-        let index = &mut self.index;
-        self.answers.retain(|query, answer| {
-            let kept = keep(query, answer);
-            if !kept {
-                index.remove(query.equalities().next(), query);
+    fn retain(&mut self, keep: impl Fn(&Answer) -> bool) {
+        for (place, slot) in self.answers.iter_mut().enumerate() {
+            if let Some(answer) = slot.take_if(|answer| !keep(answer)) {
+                self.index.remove(&answer.filing, place);
+                self.by_query.remove(&answer.query);
+                self.free.push(place);
             }
-            kept
-        });
-    }
-}
-
-/// Counts one pod in, or out.
-pub(super) fn count_pod(counts: &mut NodeCounts, pod: &PodInfo, node: NodeIndex, comes: bool) {
-    let count = counts.entry(node).or_default();
-    let terminating = u32::from(pod.terminating);
-    if comes {
-        count.pods += 1;
-        count.terminating += terminating;
-        return;
-    }
-    count.pods = count.pods.saturating_sub(1);
-    count.terminating = count.terminating.saturating_sub(terminating);
-    if count.pods == 0 {
-        counts.remove(&node);
+        }
     }
 }

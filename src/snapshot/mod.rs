@@ -2,13 +2,14 @@
 //! and counters that are corrected with every change instead of being counted anew.
 
 mod columns;
-mod label_index;
 mod matches;
 mod node_info;
 mod node_set;
 mod node_table;
 mod overlay;
 mod owners;
+mod per_node;
+mod pod_index;
 mod pod_info;
 mod term_index;
 mod terms;
@@ -17,21 +18,23 @@ mod view;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use columns::{Columns, ResourceId};
-pub use matches::{Count, NodeCounts, PodQuery};
+pub use matches::{Count, Namespaces, NodeCounts, PodQuery};
 pub use node_info::NodeInfo;
 pub use node_set::{NodeIndex, NodeSet};
 pub use node_table::{NodeTable, TaintGroup};
 pub use overlay::Overlay;
 pub use owners::{MapSelector, Owners};
+pub use per_node::PerNode;
 pub use pod_info::{HostPort, PodInfo};
-pub use term_index::{TermCarriers, TermKind};
+pub use term_index::{Carriers, TermKind};
 pub use terms::{AffinityTerm, NamespaceScope, PodTerms, WeightedTerm};
-pub use topology::{Domain, TopologyColumn};
+pub use topology::{Domain, DomainSums, TopologyColumn};
 pub use view::{NodeRef, View};
 
 use self::matches::MatchCounts;
@@ -48,7 +51,7 @@ pub struct Snapshot {
     nodes: NodeTable,
     pods: Pods,
     terms: TermIndex,
-    namespaces: BTreeMap<Str, Labels>,
+    namespaces: Namespaces,
     pub owners: Owners,
     topology: RefCell<FxHashMap<Str, Arc<TopologyColumn>>>,
     matches: RefCell<MatchCounts>,
@@ -66,7 +69,12 @@ struct Pods {
     by_uid: FxHashMap<Str, usize>,
     /// The pods that carry a label.
     by_label: FxHashMap<(Str, Str), FxHashSet<usize>>,
+    by_namespace: FxHashMap<Str, FxHashSet<usize>>,
 }
+
+/// How many topology keys are kept as columns. Clusters have a handful; what is above comes of pods
+/// that name keys at random.
+const TOPOLOGY_KEYS_MAX: usize = 64;
 
 #[derive(Debug)]
 struct Placed {
@@ -109,11 +117,8 @@ impl Snapshot {
     /// Puts a pod on a node. A pod of the same uid leaves its place first.
     pub fn place(&mut self, pod: Arc<PodInfo>, node_name: &Str) {
         self.remove_pod(&pod.uid);
-        let known = self.nodes.places();
+        // A node that is not known yet has no labels, so that the topology stays as it is.
         let node = self.nodes.place_of(node_name);
-        if self.nodes.places() != known {
-            self.topology.get_mut().clear();
-        }
         if !self.nodes.columns.add(node, &pod.usage) {
             self.nodes.inexact.insert(node);
         }
@@ -180,7 +185,7 @@ impl Snapshot {
         self.namespaces.get(name).cloned().unwrap_or_default()
     }
 
-    pub fn namespaces(&self) -> &BTreeMap<Str, Labels> {
+    pub fn namespaces(&self) -> &Namespaces {
         &self.namespaces
     }
 
@@ -211,10 +216,9 @@ impl Snapshot {
     }
 
     fn count(&mut self, pod: &PodInfo, node: NodeIndex, comes: bool) {
-        let namespace_labels = self.namespace_labels(&pod.key.namespace);
         self.matches
             .get_mut()
-            .update(pod, &namespace_labels, node, comes);
+            .update(pod, &self.namespaces, node, comes);
         if comes {
             self.terms.add(&pod.terms, node);
         } else {
@@ -260,6 +264,9 @@ impl Snapshot {
         if let Some(column) = columns.get(key) {
             return column.clone();
         }
+        if columns.len() >= TOPOLOGY_KEYS_MAX {
+            columns.clear();
+        }
         let places = (0..self.nodes.places()).map(NodeIndex::from_usize);
         let values = places.map(|node| self.nodes.info(node).labels.get(key));
         let column = Arc::new(TopologyColumn::new(values));
@@ -273,29 +280,34 @@ impl Snapshot {
             .get(query, || self.count_matching(query))
     }
 
-    /// Counts from the pods that carry the rarest label which the query demands.
+    /// Counts from the smallest known set of pods among which all matching ones are.
     fn count_matching(&self, query: &PodQuery) -> NodeCounts {
-        let mut counts = NodeCounts::new();
+        let mut found = Vec::new();
         let mut count = |placed: &Placed| {
-            let namespace_labels = self.namespace_labels(&placed.pod.key.namespace);
-            if query.matches(&placed.pod, &namespace_labels) {
-                matches::count_pod(&mut counts, &placed.pod, placed.node, true);
+            if query.matches(&placed.pod, &self.namespaces) {
+                found.push((placed.node, Count::of(&placed.pod)));
             }
         };
         let carriers = query
             .equalities()
             .map(|(key, value)| self.pods.by_label.get(&(key.clone(), value.clone())));
-        match carriers.min_by_key(|pods| pods.map_or(0, FxHashSet::len)) {
+        let inhabitants = query
+            .namespace()
+            .map(|namespace| self.pods.by_namespace.get(namespace));
+        let smallest = carriers
+            .chain(inhabitants)
+            .min_by_key(|pods| pods.map_or(0, FxHashSet::len));
+        match smallest {
             Some(None) => {}
             Some(Some(places)) => {
                 places
                     .iter()
-                    .filter_map(|place| self.pods.placed[*place].as_ref())
+                    .filter_map(|place| self.pods.placed.get(*place)?.as_ref())
                     .for_each(count);
             }
             None => self.pods.placed.iter().flatten().for_each(&mut count),
         }
-        counts
+        NodeCounts::gather(found, Count::add)
     }
 }
 
@@ -315,6 +327,10 @@ impl Pods {
                 .or_default()
                 .insert(place);
         }
+        self.by_namespace
+            .entry(pod.key.namespace.clone())
+            .or_default()
+            .insert(place);
         self.by_uid.insert(pod.uid.clone(), place);
         self.placed[place] = Some(Placed { pod, node });
         place
@@ -325,14 +341,18 @@ impl Pods {
         let placed = self.placed.get_mut(place)?.take()?;
         self.free.push(place);
         for (key, value) in placed.pod.labels.iter() {
-            let label = (key.clone(), value.clone());
-            if let Some(places) = self.by_label.get_mut(&label) {
-                places.remove(&place);
-                if places.is_empty() {
-                    self.by_label.remove(&label);
-                }
-            }
+            take_out(&mut self.by_label, &(key.clone(), value.clone()), place);
         }
+        take_out(&mut self.by_namespace, &placed.pod.key.namespace, place);
         Some((place, placed))
+    }
+}
+
+fn take_out<K: Eq + Hash>(lists: &mut FxHashMap<K, FxHashSet<usize>>, key: &K, place: usize) {
+    if let Some(places) = lists.get_mut(key) {
+        places.remove(&place);
+        if places.is_empty() {
+            lists.remove(key);
+        }
     }
 }

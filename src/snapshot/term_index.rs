@@ -1,12 +1,10 @@
 //! The affinity terms of placed pods, found by the labels of a pod that they may speak of.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use rustc_hash::FxHashMap;
 
-use super::label_index::LabelIndex;
 use super::node_set::NodeIndex;
+use super::per_node::PerNode;
+use super::pod_index::{Filing, PodIndex};
 use super::pod_info::PodInfo;
 use super::terms::{AffinityTerm, PodTerms};
 use crate::model::Labels;
@@ -20,53 +18,65 @@ pub enum TermKind {
     PreferredAntiAffinity,
 }
 
-/// By node: how many pods there have the term, or for preferred terms the sum of their weights.
-pub type TermCarriers = BTreeMap<NodeIndex, i64>;
+/// The pods of one node that carry a term.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Carriers {
+    /// How many there are, or for a preferred term the sum of their weights.
+    pub weight: i64,
+    pods: i64,
+}
 
 /// All terms of placed pods; equal terms of several pods are one.
 #[derive(Debug, Default)]
 pub(super) struct TermIndex {
-    carriers: FxHashMap<Arc<(TermKind, AffinityTerm)>, Carriers>,
-    index: LabelIndex<Arc<(TermKind, AffinityTerm)>>,
+    required_affinity: TermsOfKind,
+    required_anti_affinity: TermsOfKind,
+    preferred_affinity: TermsOfKind,
+    preferred_anti_affinity: TermsOfKind,
 }
 
 #[derive(Debug, Default)]
-struct Carriers {
-    /// Nodes with the sum of weights and the number of pods.
-    by_node: BTreeMap<NodeIndex, (i64, u32)>,
+struct TermsOfKind {
+    by_term: FxHashMap<AffinityTerm, usize>,
+    entries: Vec<Option<Entry>>,
+    free: Vec<usize>,
+    /// Which terms may speak of a pod.
+    index: PodIndex,
+}
+
+#[derive(Debug)]
+struct Entry {
+    term: AffinityTerm,
+    carriers: PerNode<Carriers>,
+    filing: Filing,
+}
+
+impl Carriers {
+    /// One pod that comes with a term of this weight, or goes.
+    pub(super) fn one(weight: i64, comes: bool) -> Self {
+        let sign = if comes { 1 } else { -1 };
+        Self {
+            weight: weight.saturating_mul(sign),
+            pods: sign,
+        }
+    }
+
+    fn add(&mut self, more: Self) {
+        self.weight = self.weight.saturating_add(more.weight);
+        self.pods = self.pods.saturating_add(more.pods);
+    }
 }
 
 impl TermIndex {
     pub(super) fn add(&mut self, terms: &PodTerms, node: NodeIndex) {
         for (kind, weight, term) in weighted(terms) {
-            let key = Arc::new((kind, term.clone()));
-            let carriers = self.carriers.entry(key).or_insert_with_key(|key| {
-                self.index.insert(key.1.selector.equality(), key.clone());
-                Carriers::default()
-            });
-            let (sum, pods) = carriers.by_node.entry(node).or_default();
-            *sum += weight;
-            *pods += 1;
+            self.of_mut(kind).change(term, node, weight, true);
         }
     }
 
     pub(super) fn remove(&mut self, terms: &PodTerms, node: NodeIndex) {
         for (kind, weight, term) in weighted(terms) {
-            let key = Arc::new((kind, term.clone()));
-            let Some(carriers) = self.carriers.get_mut(&key) else {
-                continue;
-            };
-            if let Some((sum, pods)) = carriers.by_node.get_mut(&node) {
-                *sum -= weight;
-                *pods -= 1;
-                if *pods == 0 {
-                    carriers.by_node.remove(&node);
-                }
-            }
-            if carriers.by_node.is_empty() {
-                self.carriers.remove(&key);
-                self.index.remove(term.selector.equality(), &key);
-            }
+            self.of_mut(kind).change(term, node, weight, false);
         }
     }
 
@@ -76,24 +86,73 @@ impl TermIndex {
         kind: TermKind,
         pod: &PodInfo,
         namespace_labels: &Labels,
-        mut visit: impl FnMut(&AffinityTerm, &mut dyn Iterator<Item = (NodeIndex, i64)>),
+        mut visit: impl FnMut(&AffinityTerm, &[(NodeIndex, Carriers)]),
     ) {
-        for key in self.index.candidates(&pod.labels) {
-            if key.0 != kind
-                || !key
-                    .1
+        let terms = self.of(kind);
+        for place in terms.index.candidates(&pod.key.namespace, &pod.labels) {
+            if let Some(Some(entry)) = terms.entries.get(place)
+                && entry
+                    .term
                     .matches(&pod.key.namespace, namespace_labels, &pod.labels)
             {
-                continue;
-            }
-            if let Some(carriers) = self.carriers.get(key) {
-                let mut nodes = carriers
-                    .by_node
-                    .iter()
-                    .map(|(node, (sum, _))| (*node, *sum));
-                visit(&key.1, &mut nodes);
+                visit(&entry.term, entry.carriers.as_slice());
             }
         }
+    }
+
+    fn of(&self, kind: TermKind) -> &TermsOfKind {
+        match kind {
+            TermKind::RequiredAffinity => &self.required_affinity,
+            TermKind::RequiredAntiAffinity => &self.required_anti_affinity,
+            TermKind::PreferredAffinity => &self.preferred_affinity,
+            TermKind::PreferredAntiAffinity => &self.preferred_anti_affinity,
+        }
+    }
+
+    fn of_mut(&mut self, kind: TermKind) -> &mut TermsOfKind {
+        match kind {
+            TermKind::RequiredAffinity => &mut self.required_affinity,
+            TermKind::RequiredAntiAffinity => &mut self.required_anti_affinity,
+            TermKind::PreferredAffinity => &mut self.preferred_affinity,
+            TermKind::PreferredAntiAffinity => &mut self.preferred_anti_affinity,
+        }
+    }
+}
+
+impl TermsOfKind {
+    fn change(&mut self, term: &AffinityTerm, node: NodeIndex, weight: i64, comes: bool) {
+        let place = match self.by_term.get(term) {
+            Some(place) => *place,
+            None if comes => self.insert(term),
+            None => return,
+        };
+        let Some(Some(entry)) = self.entries.get_mut(place) else {
+            return;
+        };
+        let one = Carriers::one(weight, comes);
+        entry.carriers.change(node, |carriers| carriers.add(one));
+        if entry.carriers.is_empty() {
+            self.index.remove(&entry.filing, place);
+            self.entries[place] = None;
+            self.by_term.remove(term);
+            self.free.push(place);
+        }
+    }
+
+    fn insert(&mut self, term: &AffinityTerm) -> usize {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.entries.push(None);
+            self.entries.len() - 1
+        });
+        let (namespace, labels) = (term.scope.only_namespace(), term.selector.equalities());
+        let filing = self.index.insert(namespace, labels, place);
+        self.by_term.insert(term.clone(), place);
+        self.entries[place] = Some(Entry {
+            term: term.clone(),
+            carriers: PerNode::default(),
+            filing,
+        });
+        place
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::matches::Namespaces;
 use crate::api;
 use crate::model::{LabelSelector, Labels, Selector, SelectorError, Str};
 
@@ -46,6 +47,22 @@ impl NamespaceScope {
             names: Arc::new(names),
             selector: Selector::nothing(),
         }
+    }
+
+    /// The namespace that is spoken of, if there can be no other.
+    pub(super) fn only_namespace(&self) -> Option<&Str> {
+        let alone = self.names.len() == 1 && self.selector.is_nothing();
+        self.names.first().filter(|_| alone)
+    }
+
+    /// Whether this namespace is spoken of. Of one that is not known only its name can be, or all
+    /// namespaces together.
+    pub fn contains_known(&self, namespace: &Str, known: &Namespaces) -> bool {
+        self.names.contains(namespace)
+            || self.selector.is_everything()
+            || known
+                .get(namespace)
+                .is_some_and(|labels| self.selector.matches(labels))
     }
 
     /// Whether a namespace of this name and labels is spoken of.

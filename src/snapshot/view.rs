@@ -1,16 +1,14 @@
 //! What plugins see: a snapshot with an overlay on top.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::columns::{ResourceId, patched};
-use super::matches::count_pod;
 use super::node_info::NodeInfo;
 use super::term_index::weighted;
 use super::{
-    AffinityTerm, Columns, HostPort, NodeCounts, NodeIndex, NodeTable, Overlay, Owners, PodInfo,
-    PodQuery, Snapshot, TermKind, TopologyColumn,
+    AffinityTerm, Carriers, Columns, HostPort, Namespaces, NodeCounts, NodeIndex, NodeTable,
+    Overlay, Owners, PodInfo, PodQuery, Snapshot, TermKind, TopologyColumn,
 };
 use crate::api::requests::Usage;
 use crate::model::{Labels, Resources, Str};
@@ -65,7 +63,7 @@ impl<'a> View<'a> {
         &self.snapshot.owners
     }
 
-    pub fn namespaces(&self) -> &'a BTreeMap<Str, Labels> {
+    pub fn namespaces(&self) -> &'a Namespaces {
         &self.snapshot.namespaces
     }
 
@@ -132,32 +130,43 @@ impl<'a> View<'a> {
         self.snapshot.topology(key)
     }
 
+    /// The overlay's pods with their nodes, and whether they come or go.
+    pub fn changes(&self) -> impl Iterator<Item = (&PodInfo, NodeIndex, bool)> {
+        self.changes
+            .iter()
+            .map(|(pod, node, comes)| (&**pod, *node, *comes))
+    }
+
     /// How many pods match, node by node.
     pub fn matching(&self, query: &PodQuery) -> Arc<NodeCounts> {
-        let mut counts = self.snapshot.matching(query);
-        for (pod, node, comes) in &self.changes {
-            if query.matches(pod, &self.namespace_labels(&pod.key.namespace)) {
-                count_pod(Arc::make_mut(&mut counts), pod, *node, *comes);
+        let mut counts = self.matching_placed(query);
+        for (pod, node, comes) in self.changes() {
+            if query.matches(pod, self.namespaces()) {
+                Arc::make_mut(&mut counts).change(node, |count| count.change(pod, comes));
             }
         }
         counts
     }
 
+    /// How many pods match, node by node, the overlay left aside.
+    pub fn matching_placed(&self, query: &PodQuery) -> Arc<NodeCounts> {
+        self.snapshot.matching(query)
+    }
+
     /// Calls `visit` with every term of one kind that a placed pod has towards this pod, and with
-    /// its carriers: by node their number, or for preferred terms the sum of their weights.
+    /// its carriers, node by node. A term may come several times; what is told of it adds up.
     pub fn terms_towards(
         &self,
         kind: TermKind,
         pod: &PodInfo,
-        mut visit: impl FnMut(&AffinityTerm, &mut dyn Iterator<Item = (NodeIndex, i64)>),
+        mut visit: impl FnMut(&AffinityTerm, &[(NodeIndex, Carriers)]),
     ) {
         let labels = self.namespace_labels(&pod.key.namespace);
         self.snapshot.terms.towards(kind, pod, &labels, &mut visit);
-        for (other, node, comes) in &self.changes {
+        for (other, node, comes) in self.changes() {
             for (other_kind, weight, term) in weighted(&other.terms) {
                 if other_kind == kind && term.matches(&pod.key.namespace, &labels, &pod.labels) {
-                    let sum = if *comes { weight } else { -weight };
-                    visit(term, &mut std::iter::once((*node, sum)));
+                    visit(term, &[(node, Carriers::one(weight, comes))]);
                 }
             }
         }
