@@ -150,22 +150,24 @@ fn requirements_are_added_once_and_in_order() {
 }
 
 #[test]
-fn the_equality_is_a_label_that_every_match_carries() {
-    let check = |json: &str, expected: Option<(&str, &str)>| {
+fn equalities_are_the_labels_that_every_match_carries() {
+    let check = |json: &str, expected: &[(&str, &str)]| {
         let selector = written(json).compile().unwrap();
-        assert_eq!(
-            selector.equality().map(|(key, value)| (&**key, &**value)),
-            expected
-        );
+        let equalities = selector.equalities();
+        let equalities: Vec<_> = equalities.map(|(key, value)| (&**key, &**value)).collect();
+        assert_eq!(equalities, expected);
     };
-    check("{}", None);
-    check(r#"{"matchLabels": {"b": "1", "c": "2"}}"#, Some(("b", "1")));
-    check(&one("In", r#"["1"]"#), Some(("a", "1")));
-    check(&one("In", r#"["1", "1"]"#), Some(("a", "1")));
-    check(&one("In", r#"["1", "2"]"#), None);
-    check(&one("NotIn", r#"["1"]"#), None);
-    check(&one("Exists", "[]"), None);
-    assert_eq!(Selector::nothing().equality(), None);
+    check("{}", &[]);
+    check(
+        r#"{"matchLabels": {"b": "1", "c": "2"}}"#,
+        &[("b", "1"), ("c", "2")],
+    );
+    check(&one("In", r#"["1"]"#), &[("a", "1")]);
+    check(&one("In", r#"["1", "1"]"#), &[("a", "1")]);
+    check(&one("In", r#"["1", "2"]"#), &[]);
+    check(&one("NotIn", r#"["1"]"#), &[]);
+    check(&one("Exists", "[]"), &[]);
+    assert_eq!(Selector::nothing().equalities().count(), 0);
 }
 
 fn some_labels() -> impl Strategy<Value = Labels> {
@@ -222,10 +224,10 @@ proptest! {
     ) {
         let compiled = selector.compile().unwrap();
         prop_assert_eq!(compiled.matches(&labels), matches_as_written(&selector, &labels));
-        if let Some((key, value)) = compiled.equality()
-            && compiled.matches(&labels)
-        {
-            prop_assert_eq!(labels.get(key), Some(value));
+        if compiled.matches(&labels) {
+            for (key, value) in compiled.equalities() {
+                prop_assert_eq!(labels.get(key), Some(value));
+            }
         }
         let keys: Vec<&Str> = compiled.requirements().iter().map(|one| &one.key).collect();
         prop_assert!(keys.is_sorted());
