@@ -6,6 +6,7 @@
 pub mod analysis;
 pub mod api;
 pub mod cache;
+pub mod cli;
 pub mod config;
 pub mod framework;
 pub mod metrics;

@@ -28,6 +28,8 @@ pub struct Framework {
 /// Why a profile cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
+    #[error("the configuration has no profile")]
+    None,
     #[error("profile {profile}: {plugin} is no plugin for {point}")]
     NoSuchPlugin {
         profile: Str,

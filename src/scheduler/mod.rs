@@ -23,7 +23,8 @@ pub use self::effect::{Condition, Credit, Effect, EffectId, LeaseEpoch, Note, Op
 pub use self::event::{Change, Event, Reply};
 pub use self::report::Refusal;
 use crate::cache::Cache;
-use crate::framework::{Diagnosis, Framework};
+use crate::config::EffectiveConfiguration;
+use crate::framework::{Diagnosis, Framework, ProfileError, Registry};
 use crate::metrics;
 use crate::model::{Instant, Str};
 use crate::queue::{BackoffLimits, Lengths, Queue, QueuedPod};
@@ -53,20 +54,31 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// A scheduler that knows nothing yet. There is at least one profile; all profiles order the
-    /// queue in the same way, which the configuration makes sure of.
+    /// A scheduler that knows nothing yet.
     pub fn new(
-        first: Framework,
-        others: impl IntoIterator<Item = Framework>,
-        backoff: BackoffLimits,
+        configuration: &EffectiveConfiguration,
+        registry: &Registry,
         seed: u64,
-    ) -> Self {
-        let queue = Queue::new(first.queue_sort().clone(), backoff);
-        let frameworks = std::iter::once(first).chain(others);
-        Self {
-            frameworks: frameworks.map(|f| (f.scheduler_name.clone(), f)).collect(),
+    ) -> Result<Self, ProfileError> {
+        let profiles = configuration.profiles.iter();
+        let frameworks = profiles
+            .map(|profile| {
+                Ok((
+                    profile.scheduler_name.clone(),
+                    Framework::new(profile, registry)?,
+                ))
+            })
+            .collect::<Result<BTreeMap<_, _>, ProfileError>>()?;
+        // All profiles order the queue alike, which the configuration makes sure of.
+        let first = frameworks.values().next().ok_or(ProfileError::None)?;
+        let backoff = BackoffLimits {
+            initial: configuration.pod_initial_backoff,
+            max: configuration.pod_max_backoff,
+        };
+        Ok(Self {
             cache: Cache::default(),
-            queue,
+            queue: Queue::new(first.queue_sort().clone(), backoff),
+            frameworks,
             bindings: BTreeMap::new(),
             calls: BTreeMap::new(),
             refusals: FxHashMap::default(),
@@ -76,7 +88,7 @@ impl Scheduler {
             synced: false,
             paused_until: Instant::default(),
             decisions: Xxh3::new(),
-        }
+        })
     }
 
     /// Takes in what happened.

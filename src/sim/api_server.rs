@@ -16,6 +16,7 @@ pub struct ApiServer {
     pods: BTreeMap<PodKey, api::Pod>,
     revision: u64,
     uids: u64,
+    bound: usize,
 }
 
 /// What a call leads to.
@@ -57,6 +58,11 @@ impl ApiServer {
 
     pub fn pods(&self) -> impl Iterator<Item = &api::Pod> {
         self.pods.values()
+    }
+
+    /// How many bindings were carried out.
+    pub fn bound(&self) -> usize {
+        self.bound
     }
 
     /// Carries out a call of the scheduler.
@@ -115,6 +121,7 @@ impl ApiServer {
             ..api::PodCondition::default()
         });
         let event = self.write(key.clone(), pod);
+        self.bound += 1;
         // The API server answers a binding with a Status, not with the pod.
         Answer {
             outcome: Outcome::Applied(None),

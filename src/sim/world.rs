@@ -107,6 +107,11 @@ impl World {
         self.push(at, Happening::Deleted(key));
     }
 
+    /// How many pods have been bound since the start.
+    pub fn bound(&self) -> usize {
+        self.api.bound()
+    }
+
     /// Runs until nothing is under way any more and waiting would change nothing. Calls `progress`
     /// now and then.
     pub fn run(&mut self, mut progress: impl FnMut(&World)) {

@@ -1,0 +1,58 @@
+//! The command line: one file per subcommand, wiring only.
+
+mod simulate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Exit code for a finding, a violation or a mismatch.
+pub const FOUND: u8 = 1;
+/// Exit code for bad input or usage.
+pub const BAD_INPUT: u8 = 2;
+
+/// A secondary Kubernetes scheduler that keeps databases quorate.
+#[derive(Debug, Parser)]
+#[command(name = "quorate", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Schedules a cluster on a virtual clock: an experiment, or a dump of a real cluster.
+    Simulate(simulate::Args),
+}
+
+/// How to print a result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// A table for people.
+    #[default]
+    Text,
+    /// A versioned, documented schema for programs.
+    Json,
+}
+
+impl Cli {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Simulate(args) => simulate::run(&args),
+        }
+    }
+}
+
+/// Writes a result as JSON, ending with a newline. A reader that went away is no failure.
+fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    print(&(serde_json::to_string_pretty(value)? + "\n"))
+}
+
+/// Writes to standard output. A reader that went away is no failure.
+fn print(text: &str) -> anyhow::Result<()> {
+    use std::io::{ErrorKind, Write, stdout};
+    match stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
