@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, wiring only.
 
+mod check_config;
 mod simulate;
 
 use std::process::ExitCode;
@@ -21,6 +22,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Reads a configuration file and prints which plugins run where.
+    CheckConfig(check_config::Args),
     /// Schedules a cluster on a virtual clock: an experiment, or a dump of a real cluster.
     Simulate(simulate::Args),
 }
@@ -38,6 +41,7 @@ pub enum Output {
 impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
+            Command::CheckConfig(args) => check_config::run(&args),
             Command::Simulate(args) => simulate::run(&args),
         }
     }

@@ -164,12 +164,16 @@ fn of_args(
     effective: &EffectiveProfile,
     known: &Known<'_>,
 ) -> Vec<String> {
-    let idle = configs.iter().enumerate().filter(|(_, config)| {
-        let points = ExtensionPoint::ALL.into_iter();
-        !points
+    let runs_anywhere = |name: &str| {
+        ExtensionPoint::ALL
             .into_iter()
-            .any(|point| runs(&config.name, point, effective))
-    });
+            .any(|point| runs(name, point, effective))
+    };
+    let given = configs
+        .iter()
+        .enumerate()
+        .filter(|(_, config)| !config.args.is_null());
+    let idle = given.filter(|(_, config)| !runs_anywhere(&config.name));
     idle.map(|(index, config)| {
         let path = path.index(index).field("args");
         let why = match known.ours(&config.name) {

@@ -3,5 +3,6 @@
 // The lints that keep panics out of the product do not suit code whose failures are panics.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod check_config;
 #[cfg(feature = "kubernetes")]
 mod control_plane;

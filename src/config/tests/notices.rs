@@ -93,7 +93,8 @@ fn weights_that_weigh_nothing_are_listed() {
 fn arguments_that_reach_no_plugin_are_listed() {
     check_profile(
         "plugins: {multiPoint: {disabled: [{name: ImageLocality}]}}, \
-         pluginConfig: [{name: VolumeBinding, args: {}}, {name: ImageLocality}, {name: NodeName}]",
+         pluginConfig: [{name: VolumeBinding, args: {}}, {name: ImageLocality, args: {}}, \
+         {name: NodeName, args: {}}, {name: VolumeZone}]",
         &[
             "profiles[0].pluginConfig[0].args: has no effect: VolumeBinding is not supported",
             "profiles[0].pluginConfig[1].args: has no effect: ImageLocality is not enabled",
