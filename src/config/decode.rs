@@ -135,7 +135,7 @@ impl<'de> de::Deserializer<'de> for Node<'de> {
 }
 
 impl Node<'_> {
-    /// Refuses the first field that is not one of `fields`. Serde would not see those that are null.
+    /// Refuses the first field that is not one of `fields`; serde would not see one that is null.
     fn require_fields(&self, map: &Map<String, Value>, fields: &[&str]) -> Result<(), Fault> {
         let unknown = map
             .iter()
