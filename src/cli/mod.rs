@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, wiring only.
 
 mod check_config;
+mod bench;
 mod simulate;
 
 use std::process::ExitCode;
@@ -24,6 +25,8 @@ pub struct Cli {
 enum Command {
     /// Reads a configuration file and prints which plugins run where.
     CheckConfig(check_config::Args),
+    /// Measures how fast the core decides.
+    Bench(bench::Args),
     /// Schedules a cluster on a virtual clock: an experiment, or a dump of a real cluster.
     Simulate(simulate::Args),
 }
@@ -42,6 +45,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::CheckConfig(args) => check_config::run(&args),
+            Command::Bench(args) => bench::run(&args),
             Command::Simulate(args) => simulate::run(&args),
         }
     }

@@ -1,10 +1,12 @@
 //! The simulator: a virtual clock and a model of the API server around the same scheduler.
 
 pub mod api_server;
+pub mod core_bench;
 pub mod expand;
 pub mod experiment;
 pub mod input;
 pub mod openb;
 pub mod report;
+pub mod shapes;
 pub mod simulation;
 pub mod world;
