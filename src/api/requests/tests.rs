@@ -1,3 +1,5 @@
+//! Sums of requests, rule by rule.
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -162,6 +164,9 @@ fn the_status_of_the_whole_pod_stands_for_its_containers() {
         running_requests(&pod(whole.clone(), status.clone())).milli_cpu,
         5000
     );
+    let mut generous = status.clone();
+    generous["allocatedResources"]["cpu"] = "6".into();
+    assert_eq!(running_requests(&pod(whole.clone(), generous)).milli_cpu, 6000);
     let mut infeasible = status;
     infeasible["conditions"] = json!([{"type": "PodResizePending", "reason": "Infeasible"}]);
     assert_eq!(running_requests(&pod(whole, infeasible)).milli_cpu, 3000);

@@ -1,3 +1,5 @@
+//! Node selectors against upstream's answers.
+
 use super::*;
 
 fn written(json: &str) -> NodeSelector {

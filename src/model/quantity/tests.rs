@@ -1,3 +1,5 @@
+//! Quantities against upstream's answers and against plain arithmetic.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -35,6 +37,8 @@ fn quantities_are_parsed_and_printed_as_upstream_does() {
     check("1.500", "1500m", "1.500");
     check("100E3", "100e3", "100E3");
     check("1.Ki", "1Ki", "1.Ki");
+    check("+1000", "1k", "1k");
+    check("+8Ki", "8Ki", "8Ki");
     // Upstream reads zero where there are no digits.
     check(".", "0", "0");
     check("-", "0", "0");
@@ -175,6 +179,18 @@ fn quantities_are_read_from_texts_numbers_and_null() {
 
     let from_yaml: Vec<Quantity> = serde_saphyr::from_str("[100m, 2, 0.5, '3']").unwrap();
     assert_eq!(from_yaml, ["100m", "2", "500m", "3"].map(quantity));
+}
+
+#[test]
+fn quantities_are_written_as_printed_or_else_without_loss() {
+    let check = |text: &str, expected: &str| {
+        let written = serde_json::to_value(quantity(text)).unwrap();
+        assert_eq!(written, expected, "{text}");
+    };
+    check("1.5", "1500m");
+    check("+5", "+5");
+    check("1000E", "1e21");
+    check("-2500000000000000000000", "-2500E");
 }
 
 #[test]

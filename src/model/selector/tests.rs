@@ -1,3 +1,5 @@
+//! Label selectors against upstream's answers and against their written form.
+
 use proptest::prelude::*;
 
 use super::*;
