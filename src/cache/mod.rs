@@ -14,6 +14,9 @@
 //! From every state a pod that is deleted or has ended is gone. Assumed and Unknown pods count on
 //! their node; nothing but an answer of the API server ends them, never time.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -13,6 +13,8 @@
 //! A cycle is one step of the scheduler, so no event can come in its middle.
 
 mod backoff;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
