@@ -10,6 +10,8 @@ pub mod effect;
 pub mod event;
 mod intake;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

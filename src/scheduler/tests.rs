@@ -1,0 +1,403 @@
+//! The scheduler as a shell sees it: events in, effects out.
+
+use std::time::Duration;
+
+use super::binding::{CALL_DEADLINE, CONFIRM_DEADLINE};
+use super::{Change, Credit, Effect, EffectId, Event, Op, Outcome, Reply, Scheduler};
+use crate::api;
+use crate::cache::PodState;
+use crate::config::resolve;
+use crate::model::{Instant, PodKey};
+use crate::plugins::registry;
+use crate::testing::{node, pod};
+
+const PROFILE: &str = "quorate";
+
+/// A scheduler with the nodes `n1` and `n2`, room for one pod each, and a clock.
+struct Cluster {
+    scheduler: Scheduler,
+    now: Instant,
+    out: Vec<Effect>,
+}
+
+impl Cluster {
+    fn new() -> Self {
+        let registry = registry();
+        let configuration = resolve(&Default::default(), &registry.catalog()).unwrap();
+        let scheduler = Scheduler::new(&configuration, &registry, 7).unwrap();
+        let mut cluster = Self { scheduler, now: Instant::default(), out: Vec::new() };
+        for name in ["n1", "n2"] {
+            cluster.see_node(node(name).allocatable(&[("cpu", "1"), ("pods", "10")]).build());
+        }
+        cluster.scheduler.observe(cluster.now, Event::Synced);
+        cluster
+    }
+
+    fn see_node(&mut self, node: api::Node) {
+        self.scheduler.observe(self.now, Event::Node(Change::Upsert(Box::new(node))));
+    }
+
+    fn see(&mut self, pod: &api::Pod) {
+        self.scheduler.observe(self.now, Event::Pod(Change::Upsert(Box::new(pod.clone()))));
+    }
+
+    fn see_deleted(&mut self, name: &str) {
+        let key = PodKey::new("default", name);
+        self.scheduler.observe(self.now, Event::Pod(Change::Delete { key, uid: name.into() }));
+    }
+
+    /// Lets the scheduler decide; returns what it wants done besides telling users.
+    fn advance(&mut self) -> Vec<Effect> {
+        self.advance_with(Credit { binds: 10 })
+    }
+
+    fn advance_with(&mut self, credit: Credit) -> Vec<Effect> {
+        let mut all = Vec::new();
+        self.scheduler.advance(self.now, credit, &mut all);
+        self.out.extend(all.iter().cloned());
+        all.retain(|effect| !matches!(effect.op, Op::Record { .. } | Op::PatchCondition { .. }));
+        all
+    }
+
+    fn answer(&mut self, id: EffectId, outcome: Outcome) {
+        self.answer_with(id, outcome, None);
+    }
+
+    fn answer_with(&mut self, id: EffectId, outcome: Outcome, pod: Option<api::Pod>) {
+        let reply = Reply { id, outcome, pod: pod.map(Box::new) };
+        self.scheduler.observe(self.now, Event::Reply(reply));
+    }
+
+    fn wait(&mut self, time: Duration) {
+        self.now = self.now.plus(time);
+    }
+
+    fn state(&self, name: &str) -> Option<&PodState> {
+        self.scheduler.cache().state(name)
+    }
+
+    /// The texts of the events written so far.
+    fn told(&self) -> Vec<String> {
+        let notes = self.out.iter().filter_map(|effect| match &effect.op {
+            Op::Record { note } => Some(format!("{} {}", note.reason, note.text)),
+            _ => None,
+        });
+        notes.collect()
+    }
+}
+
+fn ours(name: &str) -> api::Pod {
+    let pod = pod(name).uid(name).requests(&[("cpu", "1")]).scheduler_name(PROFILE);
+    at_version(pod.build(), 5)
+}
+
+fn at_version(mut pod: api::Pod, version: u64) -> api::Pod {
+    pod.metadata.resource_version = version.to_string().into();
+    pod
+}
+
+fn bound(name: &str, node: &str, version: u64) -> api::Pod {
+    let mut pod = at_version(ours(name), version);
+    pod.spec.node_name = node.into();
+    pod
+}
+
+fn refused(code: u16) -> Outcome {
+    Outcome::Refused { code, retry_after: None }
+}
+
+/// Brings the pod `a` to the point where its binding is under way; returns effect and node.
+fn posted(cluster: &mut Cluster) -> (Effect, String) {
+    cluster.see(&ours("a"));
+    let mut effects = cluster.advance();
+    assert_eq!(effects.len(), 1, "{effects:?}");
+    let effect = effects.remove(0);
+    let Op::Bind { node, .. } = &effect.op else { panic!("no binding: {effect:?}") };
+    let node = node.to_string();
+    (effect, node)
+}
+
+#[test]
+fn nothing_is_decided_before_every_kind_was_listed() {
+    let registry = registry();
+    let configuration = resolve(&Default::default(), &registry.catalog()).unwrap();
+    let mut scheduler = Scheduler::new(&configuration, &registry, 7).unwrap();
+    let mut out = Vec::new();
+    let pod = Box::new(ours("a"));
+    scheduler.observe(Instant::default(), Event::Pod(Change::Upsert(pod)));
+    scheduler.advance(Instant::default(), Credit { binds: 1 }, &mut out);
+    assert_eq!(out, []);
+}
+
+#[test]
+fn a_binding_carries_uid_and_version_and_a_deadline() {
+    let mut cluster = Cluster::new();
+    let (effect, node) = posted(&mut cluster);
+    assert_eq!(effect.not_after, cluster.now.plus(CALL_DEADLINE));
+    let expected = Op::Bind {
+        pod: PodKey::new("default", "a"),
+        uid: "a".into(),
+        resource_version: "5".into(),
+        node: node.as_str().into(),
+    };
+    assert_eq!(effect.op, expected);
+    cluster.answer(effect.id, Outcome::Applied(None));
+    cluster.see(&bound("a", &node, 6));
+    assert_eq!(cluster.advance(), []);
+    assert_eq!(cluster.state("a"), Some(&PodState::Bound));
+    assert_eq!(cluster.told(), [format!("Scheduled Successfully assigned default/a to {node}")]);
+}
+
+#[test]
+fn pods_of_other_schedulers_are_left_alone_and_count() {
+    let mut cluster = Cluster::new();
+    let mut other = ours("other");
+    other.spec.scheduler_name = "default-scheduler".into();
+    cluster.see(&other);
+    cluster.see(&bound("b", "n1", 5));
+    let (_, node) = posted(&mut cluster);
+    assert_eq!(node, "n2");
+    assert_eq!(cluster.advance(), []);
+}
+
+#[test]
+fn without_credit_nothing_is_decided() {
+    let mut cluster = Cluster::new();
+    cluster.see(&ours("a"));
+    cluster.see(&ours("b"));
+    assert_eq!(cluster.advance_with(Credit { binds: 0 }), []);
+    assert_eq!(cluster.advance_with(Credit { binds: 1 }).len(), 1);
+    assert_eq!(cluster.advance_with(Credit { binds: 1 }).len(), 1);
+}
+
+#[test]
+fn a_pod_that_fits_nowhere_says_why_once_and_is_bound_when_there_is_room() {
+    let mut cluster = Cluster::new();
+    cluster.see(&bound("b", "n1", 5));
+    cluster.see(&bound("c", "n2", 5));
+    cluster.see(&ours("a"));
+    assert_eq!(cluster.advance(), []);
+    let why = "0/2 nodes are available: 2 Insufficient cpu.";
+    assert_eq!(cluster.told(), [format!("FailedScheduling {why}")]);
+    let patches = cluster.out.iter().filter(|e| matches!(e.op, Op::PatchCondition { .. })).count();
+    assert_eq!(patches, 1);
+    assert_eq!(cluster.scheduler.refusals("a")[0].nodes, 2);
+    cluster.wait(Duration::from_secs(2));
+    cluster.see_deleted("b");
+    let effects = cluster.advance();
+    assert!(matches!(&effects[0].op, Op::Bind { node, .. } if &**node == "n1"), "{effects:?}");
+}
+
+#[test]
+fn our_own_condition_coming_back_wakes_nobody() {
+    let mut cluster = Cluster::new();
+    cluster.see(&bound("b", "n1", 5));
+    cluster.see(&bound("c", "n2", 5));
+    cluster.see(&ours("a"));
+    cluster.advance();
+    let mut told = at_version(ours("a"), 9);
+    told.status.conditions.push(api::PodCondition {
+        type_: "PodScheduled".into(),
+        status: "False".into(),
+        reason: "Unschedulable".into(),
+        message: "0/2 nodes are available: 2 Insufficient cpu.".into(),
+    });
+    cluster.see(&told);
+    cluster.wait(Duration::from_secs(5));
+    cluster.advance();
+    assert_eq!(cluster.told().len(), 1);
+}
+
+#[test]
+fn an_unknown_outcome_keeps_the_reservation_until_a_fence_succeeds() {
+    let mut cluster = Cluster::new();
+    let (post, node) = posted(&mut cluster);
+    cluster.see(&ours("b"));
+    cluster.answer(post.id, Outcome::Unknown);
+    let effects = cluster.advance();
+    let expected = Op::Fence {
+        pod: PodKey::new("default", "a"),
+        uid: "a".into(),
+        resource_version: "5".into(),
+        value: node.as_str().into(),
+    };
+    assert_eq!(effects[0].op, expected);
+    // The other pod got the other node, because the first one still counts on its own.
+    assert!(matches!(&effects[1].op, Op::Bind { node: other, .. } if **other != *node));
+    assert!(matches!(cluster.state("a"), Some(PodState::Unknown { .. })));
+    cluster.answer_with(effects[0].id, Outcome::Applied(None), Some(at_version(ours("a"), 6)));
+    assert_eq!(cluster.state("a"), Some(&PodState::Pending));
+    cluster.wait(Duration::from_secs(2));
+    let again = cluster.advance();
+    let Op::Bind { resource_version, node: second, .. } = &again[0].op else { panic!("{again:?}") };
+    assert_eq!((&**resource_version, &**second), ("6", &*node));
+}
+
+#[test]
+fn a_refused_fence_is_settled_by_looking_up_the_pod() {
+    let check = |found: Option<api::Pod>, expected: Option<PodState>| {
+        let mut cluster = Cluster::new();
+        let (post, _) = posted(&mut cluster);
+        cluster.answer(post.id, Outcome::Unknown);
+        let fence = cluster.advance().remove(0);
+        cluster.answer(fence.id, refused(409));
+        let get = cluster.advance().remove(0);
+        assert!(matches!(get.op, Op::GetPod { .. }));
+        let outcome = if found.is_some() { Outcome::Applied(None) } else { refused(404) };
+        cluster.answer_with(get.id, outcome, found);
+        assert_eq!(cluster.state("a").cloned(), expected);
+    };
+    let unknown = |node: &str| Some(PodState::Unknown { node: node.into() });
+    let (_, chosen) = posted(&mut Cluster::new());
+    let elsewhere = if chosen == "n1" { "n2" } else { "n1" };
+    // It had landed: the watch will show it, and until then it counts.
+    check(Some(bound("a", &chosen, 6)), unknown(&chosen));
+    check(Some(bound("a", elsewhere, 6)), Some(PodState::Pending));
+    check(None, Some(PodState::Pending));
+}
+
+#[test]
+fn a_conflict_with_our_own_status_write_is_posted_again_at_once() {
+    let mut cluster = Cluster::new();
+    let (post, node) = posted(&mut cluster);
+    cluster.answer(post.id, refused(409));
+    let get = cluster.advance().remove(0);
+    cluster.answer_with(get.id, Outcome::Applied(None), Some(at_version(ours("a"), 8)));
+    let again = cluster.advance().remove(0);
+    let Op::Bind { resource_version, node: second, .. } = &again.op else { panic!("{again:?}") };
+    assert_eq!((&**resource_version, &**second), ("8", &*node));
+}
+
+#[test]
+fn a_conflict_with_a_changed_pod_is_decided_anew() {
+    let mut cluster = Cluster::new();
+    let (post, _) = posted(&mut cluster);
+    cluster.answer(post.id, refused(409));
+    let get = cluster.advance().remove(0);
+    let mut changed = at_version(ours("a"), 8);
+    changed.metadata.labels = [("shard", "2")].into_iter().collect();
+    cluster.answer_with(get.id, Outcome::Applied(None), Some(changed));
+    assert_eq!(cluster.state("a"), Some(&PodState::Pending));
+    assert_eq!(cluster.advance(), []);
+}
+
+#[test]
+fn a_binding_is_posted_again_only_where_the_node_still_fits() {
+    let mut cluster = Cluster::new();
+    let (post, node) = posted(&mut cluster);
+    cluster.answer(post.id, refused(409));
+    let get = cluster.advance().remove(0);
+    let other = if node == "n1" { "n2" } else { "n1" };
+    cluster.see(&bound("rival", &node, 7));
+    cluster.answer_with(get.id, Outcome::Applied(None), Some(at_version(ours("a"), 8)));
+    let again = cluster.advance().remove(0);
+    assert!(matches!(&again.op, Op::Bind { node, .. } if &**node == other), "{again:?}");
+}
+
+#[test]
+fn too_many_requests_pause_everybody_and_keep_the_reservation() {
+    let mut cluster = Cluster::new();
+    let (post, node) = posted(&mut cluster);
+    cluster.see(&ours("b"));
+    let patience = Some(Duration::from_secs(3));
+    cluster.answer(post.id, Outcome::Refused { code: 429, retry_after: patience });
+    assert_eq!(cluster.advance(), []);
+    assert!(matches!(cluster.state("a"), Some(PodState::Assumed { .. })));
+    cluster.wait(Duration::from_secs(3));
+    let effects = cluster.advance();
+    assert!(matches!(&effects[0].op, Op::Bind { node: again, .. } if **again == *node));
+    assert_eq!(effects.len(), 2);
+}
+
+#[test]
+fn other_answers_give_the_reservation_up() {
+    let check = |outcome: Outcome, comes_back_at_once: bool| {
+        let mut cluster = Cluster::new();
+        let (post, _) = posted(&mut cluster);
+        cluster.answer(post.id, outcome.clone());
+        assert_eq!(cluster.state("a"), Some(&PodState::Pending), "{outcome:?}");
+        assert_eq!(!cluster.advance().is_empty(), comes_back_at_once, "{outcome:?}");
+    };
+    check(Outcome::NotSent, true);
+    check(refused(404), false);
+    check(refused(403), false);
+    check(refused(422), false);
+}
+
+#[test]
+fn a_deleted_pod_ends_its_binding_and_frees_its_room() {
+    let mut cluster = Cluster::new();
+    let (post, _) = posted(&mut cluster);
+    cluster.see_deleted("a");
+    assert_eq!((cluster.scheduler.in_flight(), cluster.state("a")), (0, None));
+    cluster.answer(post.id, refused(404));
+    assert_eq!(cluster.advance(), []);
+}
+
+#[test]
+fn a_recreated_pod_is_another_pod() {
+    let mut cluster = Cluster::new();
+    let (post, _) = posted(&mut cluster);
+    let mut new = at_version(ours("a"), 9);
+    new.metadata.uid = "a2".into();
+    cluster.see(&new);
+    // The old pod's reservation is gone; the answer to its binding changes nothing.
+    cluster.answer(post.id, refused(409));
+    let effects = cluster.advance();
+    assert!(matches!(&effects[0].op, Op::Bind { uid, .. } if &**uid == "a2"), "{effects:?}");
+    assert_eq!(effects.len(), 1);
+}
+
+#[test]
+fn a_binding_that_the_watch_does_not_show_is_looked_up() {
+    let mut cluster = Cluster::new();
+    let (post, _) = posted(&mut cluster);
+    cluster.answer(post.id, Outcome::Applied(None));
+    assert_eq!(cluster.advance(), []);
+    cluster.wait(CONFIRM_DEADLINE);
+    let effects = cluster.advance();
+    assert!(matches!(effects[0].op, Op::GetPod { .. }));
+    assert!(matches!(cluster.state("a"), Some(PodState::Assumed { .. })));
+}
+
+#[test]
+fn a_pod_with_a_claim_is_never_bound_and_the_event_names_the_field() {
+    let mut cluster = Cluster::new();
+    let mut claiming = ours("a");
+    claiming.spec.volumes.push(api::Volume {
+        name: "data".into(),
+        persistent_volume_claim: Some(Default::default()),
+        ..api::Volume::default()
+    });
+    cluster.see(&claiming);
+    assert_eq!(cluster.advance(), []);
+    assert!(cluster.told()[0].contains("spec.volumes[0].persistentVolumeClaim"));
+}
+
+#[test]
+fn a_gated_pod_is_not_tried_and_a_deleting_one_is_dropped() {
+    let mut cluster = Cluster::new();
+    let mut gated = ours("a");
+    gated.spec.scheduling_gates.push(api::SchedulingGate { name: "later".into() });
+    cluster.see(&gated);
+    let mut deleting = ours("b");
+    deleting.metadata.deletion_timestamp = Some(jiff::Timestamp::UNIX_EPOCH);
+    cluster.see(&deleting);
+    assert_eq!(cluster.advance(), []);
+    assert_eq!(cluster.told(), ["FailedScheduling skip schedule deleting pod: default/b"]);
+    cluster.see(&at_version(ours("a"), 6));
+    assert_eq!(cluster.advance().len(), 1);
+}
+
+#[test]
+fn equal_input_gives_equal_effects_and_another_seed_may_not() {
+    let run = || {
+        let mut cluster = Cluster::new();
+        for name in ["a", "b", "c"] {
+            cluster.see(&ours(name));
+        }
+        cluster.advance();
+        (cluster.out, cluster.scheduler.decisions_hash())
+    };
+    assert_eq!(run(), run());
+}
