@@ -1,7 +1,7 @@
 //! The command line: one file per subcommand, wiring only.
 
-mod check_config;
 mod bench;
+mod check_config;
 mod simulate;
 
 use std::process::ExitCode;

@@ -166,7 +166,10 @@ fn the_status_of_the_whole_pod_stands_for_its_containers() {
     );
     let mut generous = status.clone();
     generous["allocatedResources"]["cpu"] = "6".into();
-    assert_eq!(running_requests(&pod(whole.clone(), generous)).milli_cpu, 6000);
+    assert_eq!(
+        running_requests(&pod(whole.clone(), generous)).milli_cpu,
+        6000
+    );
     let mut infeasible = status;
     infeasible["conditions"] = json!([{"type": "PodResizePending", "reason": "Infeasible"}]);
     assert_eq!(running_requests(&pod(whole, infeasible)).milli_cpu, 3000);
