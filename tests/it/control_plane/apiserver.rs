@@ -61,7 +61,7 @@ impl ApiServer {
     fn wait_until_ready(&mut self, directory: &Path) {
         let timeout = Duration::from_secs(READY_SECONDS_MAX);
         let process = &mut self.process;
-        // The key is written after the certificate, so the certificate is whole when there is a key.
+        // The key is written after the certificate: when there is a key, the certificate is whole.
         let key = certificates(directory).join("apiserver.key");
         let mut check_alive = || {
             let ended = process.exit_status();

@@ -18,6 +18,7 @@ mod objects;
 mod pool;
 mod process;
 mod programs;
+#[cfg(test)]
 mod tests;
 mod workspace;
 

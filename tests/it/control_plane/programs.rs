@@ -70,9 +70,7 @@ fn build(folder: &Path) -> PathBuf {
     if program.is_file() && fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
         return program;
     }
-    say(
-        "building the control plane for the tests (some eight minutes the first time, on two cores)",
-    );
+    say("building the control plane of the tests (some eight minutes the first time)");
     let fresh = folder.join("control-plane.new");
     compile(&sources, &fresh);
     // Renaming leaves test processes that run the old file alone.
