@@ -74,6 +74,11 @@ impl Process {
         }
     }
 
+    /// The process's number in the operating system.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Returns everything that the process has written so far, by lines. A line that is still
     /// being written is left out.
     pub fn lines(&self) -> Vec<String> {
