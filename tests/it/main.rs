@@ -4,5 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod check_config;
+mod contract;
+mod tidy;
 #[cfg(feature = "kubernetes")]
 mod control_plane;

@@ -1,0 +1,158 @@
+//! The commands and JSON fields that others rely on, run as they would run them.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn quorate(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_quorate"))
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    let text = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(&text).unwrap_or_else(|e| {
+        panic!("{e}: {text}\n{}", String::from_utf8_lossy(&output.stderr));
+    })
+}
+
+/// Writes a file that the test can name.
+fn file(name: &str, text: &str) -> String {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+const CLUSTER: &str = r#"
+apiVersion: v1
+kind: List
+items:
+  - apiVersion: v1
+    kind: Node
+    metadata: { name: n1, labels: { kubernetes.io/hostname: n1 } }
+    status: { allocatable: { cpu: "2", memory: 4Gi, pods: "10" } }
+  - apiVersion: v1
+    kind: Pod
+    metadata: { name: running, namespace: db, uid: u1 }
+    spec:
+      nodeName: n1
+      containers: [{ name: c, resources: { requests: { cpu: "1" } } }]
+    status: { phase: Running }
+  - apiVersion: v1
+    kind: Pod
+    metadata: { name: fits, namespace: db, uid: u2 }
+    spec:
+      schedulerName: somebody-else
+      containers: [{ name: c, resources: { requests: { cpu: "1" } } }]
+    status: { phase: Pending }
+  - apiVersion: v1
+    kind: Pod
+    metadata: { name: large, namespace: db, uid: u3 }
+    spec:
+      containers: [{ name: c, resources: { requests: { cpu: "4" } } }]
+    status: { phase: Pending }
+  - apiVersion: v1
+    kind: Pod
+    metadata: { name: claiming, namespace: db, uid: u4 }
+    spec:
+      containers: [{ name: c }]
+      volumes: [{ name: data, persistentVolumeClaim: { claimName: data-0 } }]
+    status: { phase: Pending }
+  - apiVersion: apps/v1
+    kind: StatefulSet
+    metadata: { name: ledger, namespace: db }
+    spec:
+      replicas: 2
+      selector: { matchLabels: { app: ledger } }
+      template:
+        metadata: { labels: { app: ledger } }
+        spec: { containers: [{ name: c, resources: { requests: { memory: 1Gi } } }] }
+"#;
+
+#[test]
+fn the_quickstart_gives_the_same_bytes_twice() {
+    let run = || quorate(&["simulate", "simulations/quickstart", "--output", "json"]);
+    let (first, second) = (run(), run());
+    assert_eq!(first.status.code(), Some(0));
+    assert_eq!(first.stdout, second.stdout);
+    let report = json(&first);
+    assert_eq!(report["schema"], "quorate.dev/simulate/v1");
+    assert_eq!((&report["placed"], &report["pending"]), (&18.into(), &0.into()));
+    assert_eq!(report["decisionsHash"].as_str().unwrap().len(), 16);
+    let spread = report["runs"][0]["spread"].as_array().unwrap();
+    let influxdb = spread.iter().find(|row| row["workload"] == "StatefulSet/influxdb").unwrap();
+    assert_eq!((&influxdb["placed"], &influxdb["levels"]["host"]["max"]), (&4.into(), &1.into()));
+}
+
+#[test]
+fn a_dump_is_scheduled_whatever_its_schedulers_and_says_what_stands_in_the_way() {
+    let dump = file("cluster.yaml", CLUSTER);
+    let output = quorate(&["simulate", "--snapshot", &dump, "--output", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report = json(&output);
+    assert_eq!((&report["placed"], &report["pending"]), (&3.into(), &2.into()), "{report:#}");
+    let pods = report["pods"].as_array().unwrap();
+    let pod = |name: &str| pods.iter().find(|pod| pod["name"] == name).unwrap();
+    for placed in ["fits", "ledger-0", "ledger-1"] {
+        assert_eq!(pod(placed)["node"], "n1", "{placed}");
+        assert_eq!(pod(placed)["refusals"], Value::Array(Vec::new()), "{placed}");
+    }
+    let refusal = &pod("large")["refusals"][0];
+    assert_eq!(refusal["plugin"], "NodeResourcesFit");
+    assert_eq!((&refusal["nodes"], &refusal["reason"]), (&1.into(), &"Insufficient cpu".into()));
+    let reason = pod("claiming")["refusals"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("spec.volumes[0].persistentVolumeClaim"), "{reason}");
+    assert_eq!(pod("claiming")["namespace"], "db");
+
+    let fail = quorate(&["simulate", "--snapshot", &dump, "--fail-on", "pending"]);
+    assert_eq!(fail.status.code(), Some(1));
+}
+
+#[test]
+fn bad_input_exits_with_2_and_one_line_that_names_file_field_and_value() {
+    let check = |arguments: &[&str], expected: &[&str]| {
+        let output = quorate(arguments);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        for part in expected {
+            assert!(error.contains(part), "{arguments:?}: {error} lacks {part}");
+        }
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    };
+    check(&["simulate", "no-such-folder"], &["no-such-folder"]);
+    let experiment = |name: &str, text: &str| {
+        let head = "apiVersion: quorate.dev/v1alpha1\nkind: Experiment\n";
+        file(name, &format!("{head}{text}"))
+    };
+    let field = experiment("field.yaml", "nodse: []\n");
+    check(&["simulate", &field], &["field.yaml", "nodse"]);
+    let count = experiment(
+        "count.yaml",
+        "nodes: [{ name: a, count: 0, allocatable: { cpu: '1' } }]\n",
+    );
+    check(&["simulate", &count], &["count.yaml", "nodes[0].count", "0", "expected"]);
+    let quantity = file(
+        "quantity.yaml",
+        "apiVersion: v1\nkind: Node\nmetadata: { name: n1 }\nstatus: { allocatable: { cpu: 1x } }\n",
+    );
+    check(&["simulate", "--snapshot", &quantity], &["quantity.yaml", "allocatable.cpu", "1x"]);
+    check(&["simulate"], &["--snapshot"]);
+}
+
+#[test]
+fn a_core_bench_reports_its_figures_and_decides_alike() {
+    let run = || {
+        let size = ["--nodes", "60", "--pods", "30", "--placed", "90"];
+        let shape = ["bench", "core", "--shape", "group", "--output", "json"];
+        json(&quorate(&[&shape[..], &size[..]].concat()))
+    };
+    let (first, second) = (run(), run());
+    assert_eq!(first["bound"], 30, "{first:#}");
+    assert_eq!(first["distinctLabelSets"], 10);
+    assert!(first["podsPerSecond"].as_f64().unwrap() > 0.0);
+    assert_eq!(first["decisionsHash"], second["decisionsHash"]);
+}
