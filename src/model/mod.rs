@@ -16,6 +16,7 @@ use std::sync::Arc;
 pub use ids::{PodKey, Uid};
 pub use instant::Instant;
 pub use labels::Labels;
+pub use names::is_label_key;
 pub use node_selector::{
     NodeSelector, NodeSelectorError, NodeSelectorRequirement, NodeSelectorTerm, NodeTerms,
     PreferredSchedulingTerm, PreferredTerms,
@@ -23,7 +24,7 @@ pub use node_selector::{
 pub use quantity::{Format, Quantity, QuantityError};
 pub use resources::{
     CPU, DEFAULT_MEMORY_REQUEST, DEFAULT_MILLI_CPU_REQUEST, EPHEMERAL_STORAGE, MEMORY, PODS,
-    Resources, is_scalar_resource_name,
+    Resources, is_extended_resource_name, is_scalar_resource_name,
 };
 pub use selector::{
     LabelSelector, LabelSelectorRequirement, Operator, Requirement, Selector, SelectorError,

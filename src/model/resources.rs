@@ -56,6 +56,17 @@ impl Resources {
         }
     }
 
+    /// The amounts by resource name, in the order in which a scheduler asks for them.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, i64)> {
+        let always = [
+            (CPU, self.milli_cpu),
+            (MEMORY, self.memory),
+            (EPHEMERAL_STORAGE, self.ephemeral_storage),
+        ];
+        let scalar = self.scalar.iter().map(|(name, amount)| (&**name, *amount));
+        always.into_iter().chain(scalar)
+    }
+
     /// Adds, stopping at the largest number.
     pub fn add(&mut self, other: &Self) {
         self.combine(other, i64::saturating_add);
@@ -99,9 +110,11 @@ pub fn is_scalar_resource_name(name: &str) -> bool {
         || is_extended_resource_name(name)
 }
 
-/// A vendor's resource: it has a domain, and is a valid name also with the prefix for quotas.
-fn is_extended_resource_name(name: &str) -> bool {
+/// A vendor's resource: it has a domain that is not of Kubernetes itself, and is a valid name also
+/// with the prefix for quotas.
+pub fn is_extended_resource_name(name: &str) -> bool {
     name.contains('/')
+        && !name.contains("kubernetes.io/")
         && !name.starts_with("requests.")
         && is_label_key(&format!("requests.{name}"))
 }
@@ -126,6 +139,19 @@ mod tests {
         check("example.com/", false);
         check("Example.com/gpu", false);
         check("a/b/c", false);
+    }
+
+    #[test]
+    fn extended_resources_are_those_of_vendors() {
+        let check = |name: &str, expected: bool| {
+            assert_eq!(is_extended_resource_name(name), expected, "{name}");
+        };
+        check("example.com/gpu", true);
+        check("batch/x", true);
+        check("node.kubernetes.io/x", false);
+        check("requests.example.com/gpu", false);
+        check("hugepages-2Mi", false);
+        check("Example.com/gpu", false);
     }
 
     #[test]

@@ -1,12 +1,17 @@
 //! The plugins, one folder each, and the table that names them.
 
 mod default_binder;
+mod image_locality;
 mod node_affinity;
 mod node_declared_features;
 mod node_name;
+mod node_ports;
+mod node_resources_balanced_allocation;
+mod node_resources_fit;
 mod node_unschedulable;
 mod priority_sort;
 mod scheduling_gates;
+mod scored_resources;
 mod taint_toleration;
 #[cfg(test)]
 mod tests;
@@ -25,6 +30,10 @@ pub fn registry() -> Registry {
         node_unschedulable::REGISTRATION,
         taint_toleration::REGISTRATION,
         node_affinity::REGISTRATION,
+        node_ports::REGISTRATION,
+        node_resources_fit::REGISTRATION,
+        node_resources_balanced_allocation::REGISTRATION,
+        image_locality::REGISTRATION,
         node_declared_features::REGISTRATION,
         default_binder::REGISTRATION,
     ])

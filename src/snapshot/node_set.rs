@@ -24,6 +24,9 @@ impl NodeIndex {
 }
 
 impl NodeSet {
+    /// How many nodes a word of the set stands for.
+    pub const WORD_BITS: usize = usize::BITS as usize;
+
     pub fn contains(&self, node: NodeIndex) -> bool {
         self.bits.contains(node.index())
     }
@@ -45,6 +48,11 @@ impl NodeSet {
 
     pub fn is_empty(&self) -> bool {
         self.bits.is_clear()
+    }
+
+    /// The set as words of [`Self::WORD_BITS`] nodes, the first node in the lowest bit.
+    pub fn words(&self) -> &[usize] {
+        self.bits.as_slice()
     }
 
     /// The members, ascending.

@@ -26,6 +26,9 @@ pub struct PodInfo {
     pub terminal: bool,
     /// What the pod asks for.
     pub requests: Resources,
+    /// What the pod counts when NodeResourcesFit scores. None for bound pods, of which nobody reads
+    /// it.
+    pub scored_requests: Option<Box<Resources>>,
     /// What the pod takes away from its node.
     pub usage: Usage,
     pub terms: Arc<PodTerms>,
@@ -47,10 +50,10 @@ pub struct HostPort {
 
 impl PodInfo {
     pub fn new(pod: &api::Pod) -> Self {
-        let spec = if pod.spec.node_name.is_empty() {
-            Arc::new(pod.spec.clone())
-        } else {
-            Arc::default()
+        let pending = pod.spec.node_name.is_empty();
+        let spec = match pending {
+            true => Arc::new(pod.spec.clone()),
+            false => Arc::default(),
         };
         Self {
             key: api::Object::key(pod),
@@ -65,6 +68,7 @@ impl PodInfo {
             terminating: pod.metadata.deletion_timestamp.is_some(),
             terminal: pod.is_terminal(),
             requests: requests::requests(pod),
+            scored_requests: pending.then(|| Box::new(requests::scored_requests(pod))),
             usage: requests::usage(pod),
             terms: Arc::new(PodTerms::compile(
                 pod.spec.affinity.as_ref(),
@@ -136,8 +140,11 @@ impl HostPort {
 
     /// Whether both claims cannot stand on one node: a wildcard address meets every address.
     pub fn conflicts_with(&self, other: &HostPort) -> bool {
-        self.port == other.port
-            && self.protocol == other.protocol
-            && (self.ip == other.ip || &*self.ip == "0.0.0.0" || &*other.ip == "0.0.0.0")
+        self.port == other.port && self.protocol == other.protocol && self.meets(&other.ip)
+    }
+
+    /// Whether the address and another are one, or one of them stands for all.
+    pub(super) fn meets(&self, ip: &Str) -> bool {
+        self.ip == *ip || &*self.ip == "0.0.0.0" || &**ip == "0.0.0.0"
     }
 }

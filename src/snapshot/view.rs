@@ -174,27 +174,22 @@ impl<'a> View<'a> {
 
     /// The nodes on which a claim to a port meets another.
     pub fn port_conflicts(&self, port: &HostPort) -> Vec<NodeIndex> {
-        let mut claims: Vec<(NodeIndex, HostPort)> = Vec::new();
         let key = (port.protocol.clone(), port.port);
-        for (node, ip) in self.snapshot.ports.get(&key).into_iter().flatten() {
-            claims.push((
-                *node,
-                HostPort {
-                    ip: ip.clone(),
-                    ..port.clone()
-                },
-            ));
-        }
+        let holders = self.snapshot.ports.get(&key).into_iter().flatten();
+        let mut claims: Vec<(NodeIndex, &Str)> = holders
+            .filter(|(_, ip)| port.meets(ip))
+            .map(|(node, ip)| (*node, ip))
+            .collect();
         for (pod, node, comes) in &self.changes {
-            for claim in &pod.host_ports {
+            for claim in pod.host_ports.iter().filter(|c| c.conflicts_with(port)) {
+                let claim = (*node, &claim.ip);
                 if *comes {
-                    claims.push((*node, claim.clone()));
-                } else if let Some(at) = claims.iter().position(|c| c == &(*node, claim.clone())) {
+                    claims.push(claim);
+                } else if let Some(at) = claims.iter().position(|other| *other == claim) {
                     claims.swap_remove(at);
                 }
             }
         }
-        claims.retain(|(_, claim)| claim.conflicts_with(port));
         claims.into_iter().map(|(node, _)| node).collect()
     }
 
