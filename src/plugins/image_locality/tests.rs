@@ -54,7 +54,7 @@ fn every_use_of_an_image_counts_and_all_share_the_range() {
         ..api::Container::default()
     };
     let volume = |reference: &str| api::Volume {
-        image: Some(api::ImageVolumeSource {
+        image: Some(api::volume::ImageVolumeSource {
             reference: reference.into(),
         }),
         ..api::Volume::default()
