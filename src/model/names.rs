@@ -6,7 +6,7 @@ const LABEL_LENGTH_MAX: usize = 63;
 const SUBDOMAIN_LENGTH_MAX: usize = 253;
 
 /// Whether the text is a label key: a name, or a DNS subdomain, a slash and a name.
-pub(super) fn is_label_key(key: &str) -> bool {
+pub fn is_label_key(key: &str) -> bool {
     match key.split_once('/') {
         None => is_label_name(key),
         Some((prefix, name)) => is_dns_subdomain(prefix) && is_label_name(name),

@@ -5,6 +5,7 @@ mod node_affinity;
 mod node_declared_features;
 mod node_name;
 mod node_unschedulable;
+mod pod_topology_spread;
 mod priority_sort;
 mod scheduling_gates;
 mod taint_toleration;
@@ -25,6 +26,8 @@ pub fn registry() -> Registry {
         node_unschedulable::REGISTRATION,
         taint_toleration::REGISTRATION,
         node_affinity::REGISTRATION,
+        pod_topology_spread::REGISTRATION,
+        inter_pod_affinity::REGISTRATION,
         node_declared_features::REGISTRATION,
         default_binder::REGISTRATION,
     ])
