@@ -2,6 +2,7 @@
 
 mod default_binder;
 mod image_locality;
+mod inter_pod_affinity;
 mod node_affinity;
 mod node_declared_features;
 mod node_name;
@@ -9,6 +10,7 @@ mod node_ports;
 mod node_resources_balanced_allocation;
 mod node_resources_fit;
 mod node_unschedulable;
+mod pod_topology_spread;
 mod priority_sort;
 mod scheduling_gates;
 mod scored_resources;
@@ -32,6 +34,8 @@ pub fn registry() -> Registry {
         node_affinity::REGISTRATION,
         node_ports::REGISTRATION,
         node_resources_fit::REGISTRATION,
+        pod_topology_spread::REGISTRATION,
+        inter_pod_affinity::REGISTRATION,
         node_resources_balanced_allocation::REGISTRATION,
         image_locality::REGISTRATION,
         node_declared_features::REGISTRATION,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::matches::Namespaces;
 use crate::api;
-use crate::model::{LabelSelector, Labels, Selector, SelectorError, Str};
+use crate::model::{Labels, Selector, SelectorError, Str, compile_optional};
 
 /// The namespaces that a term speaks of: the listed ones, and those whose labels match.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,12 +77,14 @@ impl AffinityTerm {
         if names.is_empty() && term.namespace_selector.is_none() {
             names.insert(own_namespace.clone());
         }
+        let selector = compile_optional(term.label_selector.as_ref())?;
+        let namespaces = compile_optional(term.namespace_selector.as_ref())?;
         Ok(Self {
             scope: NamespaceScope {
                 names: Arc::new(names),
-                selector: compile_selector(term.namespace_selector.as_ref())?,
+                selector: namespaces,
             },
-            selector: compile_selector(term.label_selector.as_ref())?,
+            selector,
             topology_key: term.topology_key.clone(),
         })
     }
@@ -99,55 +101,65 @@ impl PodTerms {
         let Some(affinity) = affinity else {
             return terms;
         };
-        if let Some(pod_affinity) = &affinity.pod_affinity {
-            terms.required_affinity = terms.required(&pod_affinity.required, own_namespace);
-            terms.preferred_affinity = terms.preferred(&pod_affinity.preferred, own_namespace);
+        let (towards, away) = (&affinity.pod_affinity, &affinity.pod_anti_affinity);
+        let mut errors = Vec::new();
+        // The names of the lists are those that kube-scheduler gives to them.
+        if let Some(towards) = towards {
+            let list = required(&towards.required, own_namespace);
+            terms.required_affinity = read(list, "requiredAffinityTerms", &mut errors);
         }
-        if let Some(anti) = &affinity.pod_anti_affinity {
-            terms.required_anti_affinity = terms.required(&anti.required, own_namespace);
-            terms.preferred_anti_affinity = terms.preferred(&anti.preferred, own_namespace);
+        if let Some(away) = away {
+            let list = required(&away.required, own_namespace);
+            terms.required_anti_affinity = read(list, "requiredAntiAffinityTerms", &mut errors);
         }
+        if let Some(towards) = towards {
+            let list = preferred(&towards.preferred, own_namespace);
+            terms.preferred_affinity = read(list, "preferredAffinityTerms", &mut errors);
+        }
+        if let Some(away) = away {
+            let list = preferred(&away.preferred, own_namespace);
+            terms.preferred_anti_affinity = read(list, "preferredAntiAffinityTerms", &mut errors);
+        }
+        terms.error = match errors.as_slice() {
+            [] => None,
+            [error] => Some(error.as_str().into()),
+            errors => Some(format!("[{}]", errors.join(", ")).into()),
+        };
         terms
     }
 
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
-
-    fn required(
-        &mut self,
-        terms: &[api::PodAffinityTerm],
-        own_namespace: &Str,
-    ) -> Vec<AffinityTerm> {
-        let compiled = terms
-            .iter()
-            .map(|term| AffinityTerm::compile(term, own_namespace));
-        let compiled = compiled.collect::<Result<_, _>>();
-        compiled.unwrap_or_else(|error| self.fail(&error))
-    }
-
-    fn preferred(
-        &mut self,
-        terms: &[api::WeightedPodAffinityTerm],
-        own_namespace: &Str,
-    ) -> Vec<WeightedTerm> {
-        let compiled = terms.iter().map(|weighted| {
-            let term = AffinityTerm::compile(&weighted.pod_affinity_term, own_namespace)?;
-            Ok(WeightedTerm {
-                weight: i64::from(weighted.weight),
-                term,
-            })
-        });
-        let compiled = compiled.collect::<Result<_, _>>();
-        compiled.unwrap_or_else(|error: SelectorError| self.fail(&error))
-    }
-
-    fn fail<T>(&mut self, error: &SelectorError) -> Vec<T> {
-        self.error.get_or_insert_with(|| error.to_string().into());
-        Vec::new()
-    }
 }
 
-fn compile_selector(selector: Option<&LabelSelector>) -> Result<Selector, SelectorError> {
-    selector.map_or_else(|| Ok(Selector::nothing()), LabelSelector::compile)
+fn required(
+    terms: &[api::PodAffinityTerm],
+    own_namespace: &Str,
+) -> Result<Vec<AffinityTerm>, SelectorError> {
+    let compiled = terms
+        .iter()
+        .map(|term| AffinityTerm::compile(term, own_namespace));
+    compiled.collect()
+}
+
+fn preferred(
+    terms: &[api::WeightedPodAffinityTerm],
+    own_namespace: &Str,
+) -> Result<Vec<WeightedTerm>, SelectorError> {
+    let compiled = terms.iter().map(|weighted| {
+        Ok(WeightedTerm {
+            weight: i64::from(weighted.weight),
+            term: AffinityTerm::compile(&weighted.pod_affinity_term, own_namespace)?,
+        })
+    });
+    compiled.collect()
+}
+
+/// The list, or none of it and one more error.
+fn read<T>(list: Result<Vec<T>, SelectorError>, name: &str, errors: &mut Vec<String>) -> Vec<T> {
+    list.unwrap_or_else(|error| {
+        errors.push(format!("{name}: {error}"));
+        Vec::new()
+    })
 }
