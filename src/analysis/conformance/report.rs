@@ -9,8 +9,8 @@ use crate::model::Str;
 /// The name and version of the report's form (`docs/conformance.md`).
 pub const SCHEMA: &str = "quorate.dev/conformance/v1";
 
-/// How many differing answers a report shows.
-pub const DIFFERENCES_MAX: usize = 20;
+/// How many differing answers a report shows of each topic.
+pub const DIFFERENCES_MAX: usize = 50000;
 
 /// Decisions compared with recorded ones.
 #[derive(Clone, Debug, Serialize)]
@@ -27,7 +27,7 @@ pub struct Report {
     pub not_compared: NotCompared,
     /// By topic; the small functions stand here alone.
     pub by_topic: BTreeMap<Str, Counts>,
-    /// The first answers that differ.
+    /// The first answers of each topic that differ.
     pub differences: Vec<Difference>,
 }
 
@@ -98,8 +98,7 @@ impl Report {
             sum.mismatches += counts.mismatches;
             sum.skipped += counts.skipped;
         }
-        self.differences.extend(other.differences);
-        self.differences.truncate(DIFFERENCES_MAX);
+        other.differences.into_iter().for_each(|one| self.show(one));
     }
 
     /// Counts an answer that was compared.
@@ -110,8 +109,13 @@ impl Report {
         self.mismatches += usize::from(differs);
     }
 
+    /// Keeps a difference, unless its topic has enough of them.
     pub(super) fn show(&mut self, difference: Difference) {
-        if self.differences.len() < DIFFERENCES_MAX {
+        let shown = self
+            .differences
+            .iter()
+            .filter(|one| one.topic == difference.topic);
+        if shown.count() < DIFFERENCES_MAX {
             self.differences.push(difference);
         }
     }
