@@ -2,11 +2,13 @@
 
 mod bench;
 mod check_config;
+mod conformance;
 mod simulate;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use comfy_table::{Table, presets};
 
 /// Exit code for a finding, a violation or a mismatch.
 pub const FOUND: u8 = 1;
@@ -27,6 +29,8 @@ enum Command {
     CheckConfig(check_config::Args),
     /// Measures how fast the core decides.
     Bench(bench::Args),
+    /// Compares our decisions with recorded decisions of kube-scheduler.
+    Conformance(conformance::Args),
     /// Schedules a cluster on a virtual clock: an experiment, or a dump of a real cluster.
     Simulate(simulate::Args),
 }
@@ -46,6 +50,7 @@ impl Cli {
         match self.command {
             Command::CheckConfig(args) => check_config::run(&args),
             Command::Bench(args) => bench::run(&args),
+            Command::Conformance(args) => conformance::run(&args),
             Command::Simulate(args) => simulate::run(&args),
         }
     }
@@ -63,4 +68,13 @@ fn print(text: &str) -> anyhow::Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
     }
+}
+
+/// An empty table for people.
+fn new_table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .set_header(header);
+    table
 }

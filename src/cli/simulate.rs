@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
-use comfy_table::{Table, presets};
+use comfy_table::Table;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{FOUND, Output, print, print_json};
+use super::{FOUND, Output, new_table, print, print_json};
 use crate::plugins::registry;
 use crate::sim::report::{PodReport, Report, RunReport};
 use crate::sim::simulation::Simulation;
@@ -175,12 +175,4 @@ fn pending_text(pods: &[PodReport]) -> String {
         String::new()
     };
     format!("\n{table}\n{more}")
-}
-
-fn new_table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
-        .set_header(header);
-    table
 }

@@ -33,4 +33,4 @@ pub use refusals::{Refusals, StatusId};
 pub use registry::{ArgsError, Instance, Registration, Registry, decode_args};
 pub use scoring::ScoreColumn;
 pub use status::{Code, Status};
-pub use unsupported::{UNSUPPORTED_FIELDS, unsupported_field};
+pub use unsupported::{UNSUPPORTED_FIELDS, Unsupported, unsupported, unsupported_field};

@@ -1,6 +1,8 @@
 //! What Quorate does not support yet fails closed: a pod that needs it stays unscheduled, whatever
 //! the profile, with a reason that names the field.
 
+use std::fmt;
+
 use super::{ClusterEvent, Hint, Status};
 use crate::api;
 use crate::snapshot::PodInfo;
@@ -9,29 +11,69 @@ use crate::snapshot::PodInfo;
 /// profile can switch it off.
 pub const UNSUPPORTED_FIELDS: &str = "UnsupportedFields";
 
-/// The first field of a spec that decides on placement in a way that we do not know yet, with what
-/// is missing.
-pub fn unsupported_field(spec: &api::PodSpec) -> Option<String> {
+/// A field of a spec that decides on placement in a way that we do not know yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsupported<'a> {
+    /// A volume that needs a claim or a disk, and the kind of its source.
+    Volume {
+        index: usize,
+        name: &'a str,
+        source: &'static str,
+    },
+    /// The name of a claim for devices.
+    ResourceClaim(&'a str),
+    /// The name of a group of pods.
+    SchedulingGroup(&'a str),
+}
+
+/// The first unsupported field of a spec.
+pub fn unsupported(spec: &api::PodSpec) -> Option<Unsupported<'_>> {
     let mut volumes = spec.volumes.iter().enumerate();
-    let volume = volumes.find_map(|(index, volume)| Some((index, volume, source(volume)?)));
-    if let Some((index, volume, source)) = volume {
-        let name = &volume.name;
-        return Some(format!(
-            "spec.volumes[{index}].{source} ({name:?}): \
-             volumes that need a claim or a disk are not supported yet"
-        ));
+    let volume = volumes.find_map(|(index, volume)| {
+        let (name, source) = (&*volume.name, source(volume)?);
+        Some(Unsupported::Volume {
+            index,
+            name,
+            source,
+        })
+    });
+    let claims = spec.resource_claims.first();
+    let claim = claims.map(|claim| Unsupported::ResourceClaim(&claim.name));
+    let group = spec.scheduling_group.as_ref();
+    let group = group.map(|group| {
+        let name = group.pod_group_name.as_deref();
+        Unsupported::SchedulingGroup(name.unwrap_or_default())
+    });
+    volume.or(claim).or(group)
+}
+
+/// The first unsupported field of a spec, with what is missing.
+pub fn unsupported_field(spec: &api::PodSpec) -> Option<String> {
+    unsupported(spec).map(|field| field.to_string())
+}
+
+impl fmt::Display for Unsupported<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Volume {
+                index,
+                name,
+                source,
+            } => write!(
+                f,
+                "spec.volumes[{index}].{source} ({name:?}): \
+                 volumes that need a claim or a disk are not supported yet"
+            ),
+            Self::ResourceClaim(name) => write!(
+                f,
+                "spec.resourceClaims[0] ({name:?}): claims for devices are not supported yet"
+            ),
+            Self::SchedulingGroup(name) => write!(
+                f,
+                "spec.schedulingGroup ({name:?}): groups of pods are not supported yet"
+            ),
+        }
     }
-    if let Some(claim) = spec.resource_claims.first() {
-        let name = &claim.name;
-        return Some(format!(
-            "spec.resourceClaims[0] ({name:?}): claims for devices are not supported yet"
-        ));
-    }
-    let group = spec.scheduling_group.as_ref()?;
-    let name = group.pod_group_name.as_deref().unwrap_or_default();
-    Some(format!(
-        "spec.schedulingGroup ({name:?}): groups of pods are not supported yet"
-    ))
 }
 
 /// What rejects a pod that needs something unsupported.
