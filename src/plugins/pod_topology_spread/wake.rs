@@ -61,7 +61,7 @@ impl Wake {
 
     fn node_changed(&self, old: &NodeInfo, new: &NodeInfo) -> bool {
         let mut keys = self.constraints.iter().map(|one| &one.topology_key);
-        let moved = || keys.any(|key| old.labels.get(key) != new.labels.get(key));
+        let mut moved = || keys.any(|key| old.labels.get(key) != new.labels.get(key));
         match (self.counts(old), self.counts(new)) {
             (true, true) => moved() || old.taints != new.taints,
             (before, after) => before != after,
