@@ -8,6 +8,7 @@ pub mod binding;
 pub mod cycle;
 pub mod effect;
 pub mod event;
+pub mod recording;
 mod intake;
 mod report;
 

@@ -18,7 +18,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("plugins", &["model", "api", "snapshot", "config", "framework"]),
     ("cache", &["model", "api", "snapshot", "config", "framework"]),
     ("queue", &["model", "api", "snapshot", "config", "framework"]),
-    ("scheduler", &["model", "api", "snapshot", "config", "framework", "cache", "queue"]),
+    ("scheduler", &[
+        "model", "api", "watch", "snapshot", "config", "framework", "cache", "queue",
+    ]),
     ("analysis", &["model", "api", "snapshot", "config", "framework", "plugins"]),
     ("kubernetes", &[
         "model", "api", "watch", "snapshot", "config", "framework", "plugins", "cache", "queue",
