@@ -165,9 +165,15 @@ mod tests {
             code,
             retry_after: None,
         };
-        check(status(201, r#"{"kind":"Status","metadata":{}}"#), Outcome::Applied(None));
         check(
-            status(200, r#"{"kind":"Pod","metadata":{"name":"a","resourceVersion":"7"}}"#),
+            status(201, r#"{"kind":"Status","metadata":{}}"#),
+            Outcome::Applied(None),
+        );
+        check(
+            status(
+                200,
+                r#"{"kind":"Pod","metadata":{"name":"a","resourceVersion":"7"}}"#,
+            ),
             Outcome::Applied(Some("7".into())),
         );
         check(status(200, "no json"), Outcome::Applied(None));
@@ -186,7 +192,11 @@ mod tests {
         let pod = r#"{"metadata":{"name":"a"}}"#;
         assert!(status(200, pod).pod().is_some());
         assert!(status(409, pod).pod().is_none());
-        assert!(status(200, r#"{"kind":"Status","metadata":{}}"#).pod().is_none());
+        assert!(
+            status(200, r#"{"kind":"Status","metadata":{}}"#)
+                .pod()
+                .is_none()
+        );
     }
 
     #[test]

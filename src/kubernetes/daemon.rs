@@ -117,7 +117,9 @@ async fn schedule(scheduler: Scheduler, options: Options) -> Result<String, Daem
         health,
         clock,
     });
-    on_its_own_thread(owner)?.await.map_err(|_| DaemonError::Ended)
+    on_its_own_thread(owner)?
+        .await
+        .map_err(|_| DaemonError::Ended)
 }
 
 /// One feed for each kind. All pods count, whoever schedules them.
@@ -144,7 +146,12 @@ fn start_feeds(desk: &Desk) {
         ReplicationController
     );
     start!(ReplicaSets, "/apis/apps/v1/replicasets", None, ReplicaSet);
-    start!(StatefulSets, "/apis/apps/v1/statefulsets", None, StatefulSet);
+    start!(
+        StatefulSets,
+        "/apis/apps/v1/statefulsets",
+        None,
+        StatefulSet
+    );
 }
 
 /// Runs the owner on a thread that does nothing else.

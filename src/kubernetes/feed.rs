@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use kube::Client;
 use kube::core::WatchEvent;
 use serde::de::DeserializeOwned;
@@ -177,7 +177,7 @@ where
             self.watch.page(self.desk.clock.now(), page);
         } else {
             let events = client.request_events::<T>(written).await?;
-            self.stream = Some(events.into_stream().boxed());
+            self.stream = Some(events.boxed());
         }
         Ok(())
     }

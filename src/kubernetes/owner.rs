@@ -191,7 +191,10 @@ impl Outbox {
                 uid,
                 resource_version,
                 value,
-            } => call("fence", requests::fence(&pod, &uid, &resource_version, &value)),
+            } => call(
+                "fence",
+                requests::fence(&pod, &uid, &resource_version, &value),
+            ),
             Op::GetPod { pod } => call("get", requests::get(&pod)),
             Op::PatchCondition {
                 pod,

@@ -156,9 +156,7 @@ impl Reports {
     /// true, so it may be written late.
     async fn write_event(&self, mut happening: Happening) -> bool {
         let written = match &happening.what {
-            Written::Event { note, name, at } => {
-                requests::event(note, name, &self.instance, *at)
-            }
+            Written::Event { note, name, at } => requests::event(note, name, &self.instance, *at),
             Written::Series(update) => {
                 requests::series(&update.pod, &update.name, update.count, update.last)
             }

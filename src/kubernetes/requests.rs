@@ -57,7 +57,12 @@ pub(super) fn fence(pod: &PodKey, uid: &str, resource_version: &str, value: &str
         "metadata": {"uid": uid, "resourceVersion": resource_version},
         "status": {"nominatedNodeName": value},
     });
-    write(Method::PATCH, &(pod_path(pod) + "/status"), MERGE_PATCH, &patch)
+    write(
+        Method::PATCH,
+        &(pod_path(pod) + "/status"),
+        MERGE_PATCH,
+        &patch,
+    )
 }
 
 /// A read that shows the newest state.

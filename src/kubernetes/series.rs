@@ -190,8 +190,14 @@ mod tests {
         assert_eq!(told(&mut series, &failed, 0), 0);
         assert_eq!(told(&mut series, &failed, 10), 2);
         assert_eq!(told(&mut series, &failed, 20), -1);
-        assert_eq!(told(&mut series, &note("u2", "Warning", "0/3 nodes"), 20), 0);
-        assert_eq!(told(&mut series, &note("u1", "Warning", "0/4 nodes"), 20), 0);
+        assert_eq!(
+            told(&mut series, &note("u2", "Warning", "0/3 nodes"), 20),
+            0
+        );
+        assert_eq!(
+            told(&mut series, &note("u1", "Warning", "0/4 nodes"), 20),
+            0
+        );
         assert_eq!(told(&mut series, &note("u1", "Normal", "0/3 nodes"), 20), 0);
         assert_eq!(told(&mut series, &note("u1", "Normal", "0/3 nodes"), 20), 0);
     }

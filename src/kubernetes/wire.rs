@@ -218,9 +218,18 @@ mod tests {
             };
             assert_eq!(told, expected);
         };
-        check(r#"{"type":"ADDED","object":{"metadata":{"name":"a"}}}"#, "upsert a");
-        check(r#"{"type":"MODIFIED","object":{"metadata":{"name":"a"}}}"#, "upsert a");
-        check(r#"{"type":"DELETED","object":{"metadata":{"name":"a"}}}"#, "deleted a");
+        check(
+            r#"{"type":"ADDED","object":{"metadata":{"name":"a"}}}"#,
+            "upsert a",
+        );
+        check(
+            r#"{"type":"MODIFIED","object":{"metadata":{"name":"a"}}}"#,
+            "upsert a",
+        );
+        check(
+            r#"{"type":"DELETED","object":{"metadata":{"name":"a"}}}"#,
+            "deleted a",
+        );
         check(
             r#"{"type":"BOOKMARK","object":{"kind":"Node","apiVersion":"v1",
                 "metadata":{"resourceVersion":"5"}}}"#,

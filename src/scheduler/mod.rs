@@ -8,8 +8,8 @@ pub mod binding;
 pub mod cycle;
 pub mod effect;
 pub mod event;
-pub mod recording;
 mod intake;
+pub mod recording;
 mod report;
 
 use std::collections::{BTreeMap, VecDeque};
