@@ -1,7 +1,10 @@
 //! The command line: one file per subcommand, wiring only.
 
-mod check_config;
 mod bench;
+mod check_config;
+mod replay;
+#[cfg(feature = "kubernetes")]
+mod run;
 mod simulate;
 
 use std::process::ExitCode;
@@ -27,6 +30,11 @@ enum Command {
     CheckConfig(check_config::Args),
     /// Measures how fast the core decides.
     Bench(bench::Args),
+    /// Runs a recording of the daemon again and compares what comes out.
+    Replay(replay::Args),
+    /// Schedules a cluster: watches its pods and binds those that name one of our profiles.
+    #[cfg(feature = "kubernetes")]
+    Run(run::Args),
     /// Schedules a cluster on a virtual clock: an experiment, or a dump of a real cluster.
     Simulate(simulate::Args),
 }
@@ -46,6 +54,9 @@ impl Cli {
         match self.command {
             Command::CheckConfig(args) => check_config::run(&args),
             Command::Bench(args) => bench::run(&args),
+            Command::Replay(args) => replay::run(&args),
+            #[cfg(feature = "kubernetes")]
+            Command::Run(args) => run::run(args),
             Command::Simulate(args) => simulate::run(&args),
         }
     }

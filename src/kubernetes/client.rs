@@ -35,13 +35,7 @@ pub enum ConnectError {
 impl Clients {
     /// Reads who and where the API server is. Nothing is sent yet.
     pub(super) async fn new(kubeconfig: Option<&Path>) -> Result<Self, ConnectError> {
-        let mut config = match kubeconfig {
-            Some(path) => from_file(path).await.map_err(|source| {
-                let path = path.to_owned();
-                ConnectError::Kubeconfig { path, source }
-            })?,
-            None => Config::incluster().map_err(ConnectError::NotInCluster)?,
-        };
+        let mut config = read_config(kubeconfig).await?;
         config.default_retry = false;
         let agent = HeaderValue::from_static(AGENT);
         config.headers.push((USER_AGENT, agent));
@@ -54,7 +48,20 @@ impl Clients {
     }
 }
 
-async fn from_file(path: &Path) -> Result<Config, kube::config::KubeconfigError> {
-    let kubeconfig = Kubeconfig::read_from(path)?;
-    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await
+/// The given file, else what KUBECONFIG names, else the ServiceAccount of this pod.
+async fn read_config(kubeconfig: Option<&Path>) -> Result<Config, ConnectError> {
+    let (path, read) = match kubeconfig {
+        Some(path) => (path.to_owned(), Kubeconfig::read_from(path).map(Some)),
+        None => ("KUBECONFIG".into(), Kubeconfig::from_env()),
+    };
+    let failed = |source| ConnectError::Kubeconfig { path, source };
+    let Some(kubeconfig) = (match read {
+        Ok(kubeconfig) => kubeconfig,
+        Err(source) => return Err(failed(source)),
+    }) else {
+        return Config::incluster().map_err(ConnectError::NotInCluster);
+    };
+    let options = KubeConfigOptions::default();
+    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+    config.map_err(failed)
 }

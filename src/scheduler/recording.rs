@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{Credit, Effect, Event, Scheduler};
+use crate::config::{self, ConfigError, EffectiveConfiguration, SchedulerConfiguration};
+use crate::framework::Registry;
 use crate::model::Instant;
 
 /// The name and version of the format.
@@ -97,6 +99,17 @@ impl Header {
             version: version.to_owned(),
             seed,
             config,
+        }
+    }
+
+    /// What the configuration file means, or the default one.
+    pub fn configuration(
+        &self,
+        registry: &Registry,
+    ) -> Result<EffectiveConfiguration, ConfigError> {
+        match &self.config {
+            Some(text) => config::load(text, &registry.catalog()),
+            None => config::resolve(&SchedulerConfiguration::default(), &registry.catalog()),
         }
     }
 }
