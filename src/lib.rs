@@ -9,6 +9,8 @@ pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod framework;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 pub mod metrics;
 pub mod model;
 pub mod plugins;
@@ -16,5 +18,6 @@ pub mod queue;
 pub mod scheduler;
 pub mod sim;
 pub mod snapshot;
+pub mod telemetry;
 pub mod testing;
 pub mod watch;

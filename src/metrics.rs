@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
-    exponential_buckets,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts,
+    Registry, exponential_buckets,
 };
 
 /// The process's metrics.
@@ -28,6 +28,11 @@ struct Metrics {
     plugin_misbehaviour: IntCounterVec,
     bind_conflicts: IntCounter,
     bind_unknown: IntCounter,
+    watch_staleness: GaugeVec,
+    watch_lists: IntCounterVec,
+    watch_unreadable: IntCounterVec,
+    calls: IntCounterVec,
+    reports: IntCounterVec,
 }
 
 impl Metrics {
@@ -122,6 +127,40 @@ impl Metrics {
                     "quorate_bind_unknown_total",
                     "Bindings whose outcome nobody knew, so that a fence was written.",
                 ),
+            ),
+            watch_staleness: register(
+                &r,
+                GaugeVec::new(
+                    Opts::new(
+                        "quorate_watch_staleness_seconds",
+                        "Time since the last event or bookmark of a kind.",
+                    ),
+                    &["kind"],
+                ),
+            ),
+            watch_lists: counter(
+                &r,
+                "quorate_watch_lists_total",
+                "Complete lists of a kind.",
+                &["kind"],
+            ),
+            watch_unreadable: counter(
+                &r,
+                "quorate_watch_unreadable_total",
+                "Objects of a kind that could not be read.",
+                &["kind"],
+            ),
+            calls: counter(
+                &r,
+                "quorate_calls_total",
+                "Calls of the binding machine by outcome.",
+                &["call", "outcome"],
+            ),
+            reports: counter(
+                &r,
+                "quorate_reports_total",
+                "Conditions and events by outcome; dropped ones had no room.",
+                &["report", "outcome"],
             ),
             registry: r,
         }
@@ -227,12 +266,47 @@ pub fn bind_unknown() {
     METRICS.bind_unknown.inc();
 }
 
+/// A kind was last heard of so long ago.
+pub fn watch_staleness(kind: &str, age: Duration) {
+    METRICS
+        .watch_staleness
+        .with_label_values(&[kind])
+        .set(age.as_secs_f64());
+}
+
+/// A kind has been listed from beginning to end.
+pub fn watch_listed(kind: &str) {
+    METRICS.watch_lists.with_label_values(&[kind]).inc();
+}
+
+/// Some objects of a kind could not be read.
+pub fn watch_unreadable(kind: &str, objects: usize) {
+    METRICS
+        .watch_unreadable
+        .with_label_values(&[kind])
+        .inc_by(objects as u64);
+}
+
+/// A call of the binding machine ended.
+pub fn call(call: &str, outcome: &str) {
+    METRICS.calls.with_label_values(&[call, outcome]).inc();
+}
+
+/// A condition or an event was written, or was not.
+pub fn report(report: &str, outcome: &str) {
+    METRICS.reports.with_label_values(&[report, outcome]).inc();
+}
+
 /// All metrics in the text format of Prometheus.
 pub fn render() -> String {
     let encoder = prometheus::TextEncoder::new();
     encoder
         .encode_to_string(&METRICS.registry.gather())
         .unwrap_or_default()
+}
+
+fn counter(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    register(registry, IntCounterVec::new(Opts::new(name, help), labels))
 }
 
 /// Options of a histogram whose buckets start at `first` and double `count` times.

@@ -3,6 +3,9 @@
 mod bench;
 mod check_config;
 mod conformance;
+mod replay;
+#[cfg(feature = "kubernetes")]
+mod run;
 mod simulate;
 
 use std::process::ExitCode;
@@ -31,6 +34,11 @@ enum Command {
     Bench(bench::Args),
     /// Compares our decisions with recorded decisions of kube-scheduler.
     Conformance(conformance::Args),
+    /// Runs a recording of the daemon again and compares what comes out.
+    Replay(replay::Args),
+    /// Schedules a cluster: watches its pods and binds those that name one of our profiles.
+    #[cfg(feature = "kubernetes")]
+    Run(run::Args),
     /// Schedules a cluster on a virtual clock: an experiment, or a dump of a real cluster.
     Simulate(simulate::Args),
 }
@@ -51,6 +59,9 @@ impl Cli {
             Command::CheckConfig(args) => check_config::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Conformance(args) => conformance::run(&args),
+            Command::Replay(args) => replay::run(&args),
+            #[cfg(feature = "kubernetes")]
+            Command::Run(args) => run::run(args),
             Command::Simulate(args) => simulate::run(&args),
         }
     }

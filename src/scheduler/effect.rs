@@ -62,6 +62,8 @@ pub struct Condition {
     pub reason: Str,
     pub message: Str,
     pub observed_generation: i64,
+    /// The pod has no such condition yet, so that this is the time of its last transition.
+    pub transition: bool,
 }
 
 /// An event about a pod, as events.k8s.io/v1 has it.

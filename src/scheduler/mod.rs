@@ -9,6 +9,7 @@ pub mod cycle;
 pub mod effect;
 pub mod event;
 mod intake;
+pub mod recording;
 mod report;
 #[cfg(test)]
 mod tests;

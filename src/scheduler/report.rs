@@ -52,6 +52,7 @@ impl Scheduler {
             reason: reason.into(),
             message: message.into(),
             observed_generation: pod.generation,
+            transition: pod.unscheduled.is_none(),
         };
         let told = pod.unscheduled.as_deref();
         if told != Some(&(condition.reason.clone(), condition.message.clone())) {

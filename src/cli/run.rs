@@ -1,0 +1,82 @@
+//! `quorate run`: the daemon that schedules a cluster.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use crate::config::EffectiveConfiguration;
+use crate::kubernetes::{self, Options, Recording};
+use crate::plugins::registry;
+use crate::scheduler::Scheduler;
+use crate::scheduler::recording::Header;
+use crate::telemetry::{self, LogFormat};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// How to reach the API server. Without it, as the ServiceAccount of the pod this runs in.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// A SchedulerConfiguration, or a KubeSchedulerConfiguration as kube-scheduler reads it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Write everything that the scheduler is told here, for `quorate replay`.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// The port of /livez, /readyz and /metrics; 0 for none.
+    #[arg(long, value_name = "PORT", default_value_t = 10261)]
+    http_port: u16,
+    /// Chooses among nodes of equal score.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
+    /// A level (error, warn, info, debug, trace) or directives such as quorate=debug,kube=info.
+    /// Without it RUST_LOG holds, and then info.
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    telemetry::start(args.log_format, args.log_level.as_deref()).context("--log-level")?;
+    let file = args.config.as_ref().map(|path| path.display().to_string());
+    let text = args.config.map(std::fs::read_to_string).transpose();
+    let name = file.clone().unwrap_or_default();
+    let text = text.with_context(|| name.clone())?;
+    let header = Header::new(env!("CARGO_PKG_VERSION"), args.seed, text);
+    let registry = registry();
+    let configuration = header.configuration(&registry).context(name)?;
+    let scheduler = Scheduler::new(&configuration, &registry, header.seed)?;
+    announce(&configuration);
+
+    let options = Options {
+        kubeconfig: args.kubeconfig,
+        http_port: args.http_port,
+        record: args.record.map(|path| Recording { path, header }),
+    };
+    let decisions_hash = kubernetes::run(scheduler, options)?;
+    tracing::info!(decisionsHash = decisions_hash, "Stopped.");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn announce(configuration: &EffectiveConfiguration) {
+    let version = env!("CARGO_PKG_VERSION");
+    for notice in &configuration.notices {
+        tracing::warn!("{notice}");
+    }
+    for profile in &configuration.profiles {
+        let scheduler_name = &*profile.scheduler_name;
+        tracing::info!(version, schedulerName = scheduler_name, "Starting.");
+        for notice in &profile.notices {
+            tracing::warn!(schedulerName = scheduler_name, "{notice}");
+        }
+        for plugin in &profile.unsupported {
+            let plugin = &**plugin;
+            tracing::warn!(
+                schedulerName = scheduler_name,
+                plugin,
+                "A plugin is not supported."
+            );
+        }
+    }
+}

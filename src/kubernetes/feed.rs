@@ -1,0 +1,205 @@
+//! One kind's watch: drives the list/watch protocol and hands its changes to the owner of the core.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use kube::Client;
+use kube::core::WatchEvent;
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc::error::SendError;
+use tokio::sync::mpsc::{OwnedPermit, Sender};
+
+use super::clock::Clock;
+use super::health::{Health, Kind};
+use super::wire;
+use crate::api::Object;
+use crate::metrics;
+use crate::model::Instant;
+use crate::scheduler::Event;
+use crate::watch::{Change, Request, Step, Watch};
+
+/// Changes go out once so many wait, however many more could be read at once.
+const BATCH: usize = 128;
+/// While the owner is busy so many changes wait, newer states in the place of older ones; beyond
+/// that the stream waits.
+const PENDING_MAX: usize = 4096;
+/// How long a page of a list may take, and how long the API server may take to open a watch.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Where a kind is found, and how it is called in the core.
+pub(super) struct Source<T> {
+    pub(super) kind: Kind,
+    pub(super) path: &'static str,
+    pub(super) fields: Option<&'static str>,
+    pub(super) event: fn(Change<T>) -> Event,
+}
+
+/// Changes of one kind, oldest first.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    pub(super) kind: Kind,
+    pub(super) events: Vec<Event>,
+    /// With these changes the kind has been listed once.
+    pub(super) synced: bool,
+}
+
+/// What the watches of all kinds share.
+#[derive(Clone)]
+pub(super) struct Desk {
+    pub(super) client: Client,
+    pub(super) out: Sender<Delivery>,
+    pub(super) health: Arc<Health>,
+    pub(super) clock: Clock,
+}
+
+type Events<T> = BoxStream<'static, Result<WatchEvent<T>, kube::Error>>;
+
+/// The watch of one kind, for ever.
+pub(super) struct Feed<T> {
+    source: Source<T>,
+    desk: Desk,
+    watch: Watch<T>,
+    stream: Option<Events<T>>,
+    lists: u64,
+    /// The owner knows that the kind has been listed.
+    told_synced: bool,
+}
+
+impl<T> Feed<T>
+where
+    T: Object + Clone + DeserializeOwned + Send + 'static,
+{
+    pub(super) fn new(source: Source<T>, desk: Desk) -> Self {
+        Self {
+            source,
+            desk,
+            watch: Watch::new(),
+            stream: None,
+            lists: 0,
+            told_synced: false,
+        }
+    }
+
+    /// Runs until nobody takes the changes any more.
+    pub(super) async fn run(mut self) {
+        while !self.desk.out.is_closed() {
+            let now = self.desk.clock.now();
+            match self.watch.next(now, rand::random()) {
+                Step::Send(request) => self.send(&request).await,
+                Step::Wait(until) | Step::Listen(until) => self.listen(until).await,
+            }
+            self.note_health();
+        }
+    }
+
+    /// Waits for the next thing to happen: a line of the stream, room for changes, or the time.
+    async fn listen(&mut self, until: Instant) {
+        let busy = self.desk.out.capacity() == 0;
+        let read_max = if busy { PENDING_MAX } else { BATCH };
+        let may_read = self.stream.is_some() && self.watch.pending() < read_max;
+        let has_news = self.has_news();
+        tokio::select! {
+            biased;
+            line = next_line(&mut self.stream), if may_read => self.take_in(line),
+            permit = self.desk.out.clone().reserve_owned(), if has_news => self.deliver(permit),
+            () = self.desk.clock.sleep_until(until) => {}
+        }
+    }
+
+    fn has_news(&self) -> bool {
+        self.watch.pending() > 0 || self.watch.is_synced() != self.told_synced
+    }
+
+    fn deliver(&mut self, permit: Result<OwnedPermit<Delivery>, SendError<()>>) {
+        // Without a reader the daemon is ending.
+        let Ok(permit) = permit else { return };
+        self.told_synced = self.watch.is_synced();
+        let changes = self.watch.take_changes().into_iter();
+        permit.send(Delivery {
+            kind: self.source.kind,
+            events: changes.map(self.source.event).collect(),
+            synced: self.told_synced,
+        });
+    }
+
+    fn take_in(&mut self, line: Option<Result<WatchEvent<T>, kube::Error>>) {
+        let (now, random) = (self.desk.clock.now(), rand::random());
+        let kind = self.source.kind.name();
+        match line {
+            Some(Ok(event)) => self.watch.event(now, wire::stream_event(event), random),
+            Some(Err(kube::Error::SerdeError(error))) => {
+                tracing::error!(kind, %error, "An object of a watch could not be read.");
+                metrics::watch_unreadable(kind, 1);
+                self.watch.unreadable(now);
+            }
+            Some(Err(error)) => {
+                tracing::warn!(kind, %error, "A watch broke.");
+                self.stream = None;
+                self.watch.failed(now, &wire::failure(&error), random);
+            }
+            None => {
+                self.stream = None;
+                self.watch.ended(now, random);
+            }
+        }
+    }
+
+    async fn send(&mut self, request: &Request) {
+        self.stream = None;
+        if self.has_news() {
+            let permit = self.desk.out.clone().reserve_owned().await;
+            self.deliver(permit);
+        }
+        let kind = self.source.kind.name();
+        tracing::debug!(kind, ?request, "Asking the API server.");
+        let answered = tokio::time::timeout(ANSWER_DEADLINE, self.ask(request)).await;
+        let error = match answered {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => Some(error),
+            Err(_) => None,
+        };
+        let failure = error.as_ref().map(wire::failure).unwrap_or_default();
+        let error = error.map_or("no answer in time".to_owned(), |error| error.to_string());
+        tracing::warn!(kind, error, "A list or watch failed.");
+        let now = self.desk.clock.now();
+        self.watch.failed(now, &failure, rand::random());
+    }
+
+    async fn ask(&mut self, request: &Request) -> Result<(), kube::Error> {
+        let written = wire::write_request(self.source.path, self.source.fields, request)?;
+        let client = &self.desk.client;
+        if matches!(request, Request::List { .. }) {
+            let text = client.request_text(written).await?;
+            let page = wire::read_page(&text)?;
+            metrics::watch_unreadable(self.source.kind.name(), page.unreadable.len());
+            self.watch.page(self.desk.clock.now(), page);
+        } else {
+            let events = client.request_events::<T>(written).await?;
+            self.stream = Some(events.boxed());
+        }
+        Ok(())
+    }
+
+    fn note_health(&mut self) {
+        let kind = self.source.kind;
+        if let Some(heard) = self.watch.heard() {
+            self.desk.health.heard(kind, heard);
+        }
+        if self.watch.lists() > self.lists {
+            self.lists = self.watch.lists();
+            metrics::watch_listed(kind.name());
+            tracing::info!(kind = kind.name(), "A list is complete.");
+        }
+    }
+}
+
+async fn next_line<T>(
+    stream: &mut Option<Events<T>>,
+) -> Option<Result<WatchEvent<T>, kube::Error>> {
+    match stream {
+        Some(stream) => stream.next().await,
+        None => None,
+    }
+}

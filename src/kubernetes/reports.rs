@@ -1,0 +1,233 @@
+//! Writes conditions and events, beside the bindings and after them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::Request;
+use jiff::Timestamp;
+use kube::Client;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant as Point;
+
+use super::answer::{Answer, ask};
+use super::backlog::{Backlog, Happening, Job, Statement, Written};
+use super::clock::Clock;
+use super::requests::{self, RequestError};
+use super::series::{Action, Series};
+use crate::metrics;
+use crate::scheduler::{EffectId, Note, Outcome, Reply};
+
+/// Reports under way at the same time; fewer than bindings, so that those go first.
+const WRITERS: usize = 8;
+/// How long one report may take.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// How often an event is tried before it is given up.
+const ATTEMPTS_MAX: u32 = 5;
+/// How long to leave the API server alone after it did not answer well.
+const REST: Duration = Duration::from_secs(1);
+/// How often running series are looked through.
+const SERIES_EVERY: Duration = Duration::from_secs(15);
+/// At most one warning in so long, however many reports are refused.
+const WARN_EVERY: Duration = Duration::from_secs(60);
+
+/// Takes reports at once and writes them when it can.
+pub(super) struct Reports {
+    client: Client,
+    clock: Clock,
+    replies: UnboundedSender<Reply>,
+    /// This process, as events name it.
+    instance: String,
+    state: Mutex<State>,
+    news: Notify,
+    busy: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    backlog: Backlog,
+    series: Series,
+    /// The number of the last event.
+    events: u64,
+    warned: Option<Point>,
+}
+
+impl Reports {
+    pub(super) fn new(
+        client: Client,
+        clock: Clock,
+        replies: UnboundedSender<Reply>,
+        instance: String,
+    ) -> Self {
+        Self {
+            client,
+            clock,
+            replies,
+            instance,
+            state: Mutex::default(),
+            news: Notify::new(),
+            busy: AtomicU64::new(0),
+        }
+    }
+
+    /// Starts the writers.
+    pub(super) fn start(self: &Arc<Self>) {
+        for _ in 0..WRITERS {
+            tokio::spawn(self.clone().write());
+        }
+        tokio::spawn(self.clone().continue_series());
+    }
+
+    pub(super) fn add_condition(&self, statement: Statement) {
+        let given_up = self.state().backlog.add_condition(statement);
+        if let Some(id) = given_up {
+            metrics::report("condition", "superseded");
+            self.reply(id, Outcome::NotSent, None);
+        }
+        self.news.notify_one();
+    }
+
+    pub(super) fn add_event(&self, note: Note) {
+        let (now, wall) = (self.clock.now(), Timestamp::now());
+        let mut state = self.state();
+        // The time makes the number new among processes, the step among events.
+        let time = u64::try_from(wall.as_nanosecond()).unwrap_or(0);
+        state.events = time.max(state.events + 1);
+        let name = requests::event_name(&note.pod, state.events);
+        let what = match state.series.happened(&note, &name, now, wall) {
+            Action::Nothing => return,
+            Action::Write(update) => Written::Series(update),
+            Action::Create => Written::Event {
+                note,
+                name,
+                at: wall,
+            },
+        };
+        self.put(&mut state, Happening { what, attempts: 0 });
+    }
+
+    /// Waits until everything is written.
+    pub(super) async fn drained(&self) {
+        while !self.state().backlog.is_empty() || self.busy.load(Ordering::Acquire) > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn write(self: Arc<Self>) {
+        loop {
+            let Some(job) = self.take() else {
+                self.news.notified().await;
+                continue;
+            };
+            let rest = match job {
+                Job::Condition(statement) => self.write_condition(statement).await,
+                Job::Event(happening) => self.write_event(happening).await,
+            };
+            self.busy.fetch_sub(1, Ordering::AcqRel);
+            if rest {
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+
+    /// The next job, while somebody counts as busy with it.
+    fn take(&self) -> Option<Job> {
+        let mut state = self.state();
+        let job = state.backlog.next()?;
+        self.busy.fetch_add(1, Ordering::AcqRel);
+        if !state.backlog.is_empty() {
+            self.news.notify_one();
+        }
+        Some(job)
+    }
+
+    /// Returns whether the API server needs a rest.
+    async fn write_condition(&self, statement: Statement) -> bool {
+        let deadline = self.clock.point(statement.not_after);
+        let (pod, uid) = (&statement.pod, &statement.uid);
+        let written = requests::condition(pod, uid, &statement.condition, Timestamp::now());
+        let answer = self.ask("condition", written, deadline).await;
+        self.reply(statement.id, answer.outcome(), answer.pod());
+        answer.is_transient()
+    }
+
+    /// Returns whether the API server needs a rest. An event tells what has happened and stays
+    /// true, so it may be written late.
+    async fn write_event(&self, mut happening: Happening) -> bool {
+        let written = match &happening.what {
+            Written::Event { note, name, at } => requests::event(note, name, &self.instance, *at),
+            Written::Series(update) => {
+                requests::series(&update.pod, &update.name, update.count, update.last)
+            }
+        };
+        let answer = self.ask("event", written, Point::now() + DEADLINE).await;
+        if !answer.is_transient() {
+            return false;
+        }
+        happening.attempts += 1;
+        if happening.attempts < ATTEMPTS_MAX {
+            let mut state = self.state();
+            self.put(&mut state, happening);
+        }
+        true
+    }
+
+    async fn ask(
+        &self,
+        what: &'static str,
+        written: Result<Request<Vec<u8>>, RequestError>,
+        deadline: Point,
+    ) -> Answer {
+        let answer = match written {
+            Ok(_) if Point::now() >= deadline => Answer::NotSent,
+            Ok(request) => ask(&self.client, request, deadline).await,
+            Err(error) => {
+                tracing::error!(what, %error, "A report could not be written.");
+                Answer::NotSent
+            }
+        };
+        metrics::report(what, answer.label());
+        if !matches!(answer.label(), "done" | "gone" | "conflict") {
+            self.warn(what, &answer);
+        }
+        answer
+    }
+
+    fn warn(&self, what: &str, answer: &Answer) {
+        let now = Point::now();
+        let mut state = self.state();
+        if state.warned.is_none_or(|last| now - last >= WARN_EVERY) {
+            state.warned = Some(now);
+            let outcome = answer.outcome();
+            tracing::warn!(what, ?outcome, "A report was not taken; more may follow.");
+        }
+    }
+
+    async fn continue_series(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(SERIES_EVERY).await;
+            let mut state = self.state();
+            for update in state.series.due(self.clock.now()) {
+                let what = Written::Series(update);
+                self.put(&mut state, Happening { what, attempts: 0 });
+            }
+        }
+    }
+
+    fn put(&self, state: &mut State, happening: Happening) {
+        if state.backlog.add_event(happening) {
+            metrics::report("event", "dropped");
+        }
+        self.news.notify_one();
+    }
+
+    fn reply(&self, id: EffectId, outcome: Outcome, pod: Option<Box<crate::api::Pod>>) {
+        // Without a reader the daemon is ending.
+        _ = self.replies.send(Reply { id, outcome, pod });
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
