@@ -5,4 +5,6 @@
 
 mod check_config;
 #[cfg(feature = "kubernetes")]
+mod api_decoding;
+#[cfg(feature = "kubernetes")]
 mod control_plane;
