@@ -124,10 +124,10 @@ fn compare_any(objects: &Objects, value: &Value, report: &mut Report) -> bool {
 
 /// Compares all objects of all files of a folder; gives the number of objects of each kind, with
 /// those that we do not read in brackets.
-fn compare_folder(folder: &str) -> BTreeMap<String, usize> {
+fn compare_folder(folder: &Path) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     let mut problems = Vec::new();
-    for path in files(&data(folder)) {
+    for path in files(folder) {
         let objects = read_snapshot(&path).unwrap();
         let mut other: BTreeMap<_, _> = objects.other.clone();
         for value in values(&path) {
@@ -147,17 +147,16 @@ fn compare_folder(folder: &str) -> BTreeMap<String, usize> {
     counts
 }
 
-fn assert_counts(counts: BTreeMap<String, usize>, expected: &[(&str, usize)]) {
-    let counts: Vec<_> = counts.iter().map(|(kind, count)| (kind.as_str(), *count)).collect();
-    assert_eq!(counts, expected);
+fn assert_kept(counts: &BTreeMap<String, usize>, expected: &[(&str, usize)]) {
+    let kept = counts.iter().filter(|(kind, _)| !kind.starts_with('('));
+    let kept: Vec<_> = kept.map(|(kind, count)| (kind.as_str(), *count)).collect();
+    assert_eq!(kept, expected);
 }
 
 #[test]
 fn every_fixture_of_kubernetes_is_decoded_as_k8s_openapi_does() {
-    let counts = compare_folder("k8s-api-fixtures");
-    let kept = counts.iter().filter(|(kind, _)| !kind.starts_with('('));
-    let kept = kept.map(|(kind, count)| (kind.as_str(), *count)).collect::<Vec<_>>();
-    let expected = [
+    let counts = compare_folder(&data("k8s-api-fixtures"));
+    let kept = [
         ("DaemonSet", 1),
         ("Deployment", 1),
         ("Job", 1),
@@ -170,8 +169,8 @@ fn every_fixture_of_kubernetes_is_decoded_as_k8s_openapi_does() {
         ("Service", 1),
         ("StatefulSet", 5),
     ];
-    assert_eq!(kept, expected);
-    assert_eq!(counts.values().sum::<usize>(), 98);
+    assert_kept(&counts, &kept);
+    assert_eq!(counts.values().sum::<usize>(), 93);
 }
 
 #[test]
@@ -238,6 +237,27 @@ fn a_field_that_is_lost_or_changed_is_found() {
 
 #[test]
 fn real_dumps_are_decoded_as_k8s_openapi_does() {
-    let counts = compare_folder("cluster-dumps");
-    assert_counts(counts, &[("Node", 8), ("Pod", 6), ("StatefulSet", 1)]);
+    let counts = compare_folder(&data("cluster-dumps"));
+    assert_kept(&counts, &[("Node", 8), ("Pod", 6), ("StatefulSet", 1)]);
+}
+
+#[test]
+fn manifests_of_databases_are_decoded_as_k8s_openapi_does() {
+    let counts = compare_folder(&data("db-manifests"));
+    let kept = [("Deployment", 1), ("Job", 1), ("Pod", 1), ("Service", 5), ("StatefulSet", 6)];
+    assert_kept(&counts, &kept);
+    let counts = compare_folder(&data("percona-golden"));
+    assert_kept(&counts, &[("Pod", 1), ("StatefulSet", 12)]);
+    if let Ok(all) = std::env::var("SCRATCH") {
+        for f in all.split_whitespace() {
+            println!("{f} {:?}", compare_folder(Path::new(f)));
+        }
+    }
+}
+
+#[test]
+fn a_manifest_without_names_is_refused() {
+    let path = data("refused/testing__kuttl__e2e__security-context__00-assert.yaml");
+    let error = read_snapshot(&path).unwrap_err().to_string();
+    assert!(error.ends_with("document 2: metadata.name is missing in this Job"), "{error}");
 }

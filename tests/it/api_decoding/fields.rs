@@ -1,7 +1,6 @@
 //! Which fields a struct has, found by watching how it decodes itself; and comparisons by them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use jiff::Timestamp;
 use quorate::model::Quantity;
@@ -258,16 +257,5 @@ impl<'de> MapAccess<'de> for EachField<'_> {
         let value = seed.deserialize(Watch(&mut fields))?;
         self.fields.insert(name, fields);
         Ok(value)
-    }
-}
-
-impl fmt::Debug for Fields {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Struct(fields) => fields.fmt(f),
-            Self::List(item) => write!(f, "[{item:?}]"),
-            Self::Value => f.write_str("value"),
-            Self::Presence => f.write_str("presence"),
-        }
     }
 }
