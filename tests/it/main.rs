@@ -7,4 +7,6 @@ mod check_config;
 mod contract;
 mod tidy;
 #[cfg(feature = "kubernetes")]
+mod api_decoding;
+#[cfg(feature = "kubernetes")]
 mod control_plane;
