@@ -42,10 +42,7 @@ impl Metrics {
             schedule_attempts: register(
                 &r,
                 IntCounterVec::new(
-                    Opts::new(
-                        "scheduler_schedule_attempts_total",
-                        "Scheduling cycles by result.",
-                    ),
+                    Opts::new("scheduler_schedule_attempts_total", "Scheduling cycles by result."),
                     &["result", "profile"],
                 ),
             ),
@@ -97,10 +94,7 @@ impl Metrics {
             queue_incoming: register(
                 &r,
                 IntCounterVec::new(
-                    Opts::new(
-                        "scheduler_queue_incoming_pods_total",
-                        "Pods put into a queue.",
-                    ),
+                    Opts::new("scheduler_queue_incoming_pods_total", "Pods put into a queue."),
                     &["queue", "event"],
                 ),
             ),
@@ -189,14 +183,9 @@ pub fn time_algorithm() -> AlgorithmTimer {
 impl Stopwatch {
     /// The cycle ended with this result.
     pub fn end(self, result: &str, profile: &str) {
-        METRICS
-            .schedule_attempts
-            .with_label_values(&[result, profile])
-            .inc();
+        METRICS.schedule_attempts.with_label_values(&[result, profile]).inc();
         if let Some(started) = self.0 {
-            let duration = METRICS
-                .attempt_duration
-                .with_label_values(&[result, profile]);
+            let duration = METRICS.attempt_duration.with_label_values(&[result, profile]);
             duration.observe(started.elapsed().as_secs_f64());
         }
     }
@@ -205,9 +194,7 @@ impl Stopwatch {
 impl Drop for AlgorithmTimer {
     fn drop(&mut self) {
         if let Some(started) = self.0.0 {
-            METRICS
-                .algorithm_duration
-                .observe(started.elapsed().as_secs_f64());
+            METRICS.algorithm_duration.observe(started.elapsed().as_secs_f64());
         }
     }
 }
@@ -216,46 +203,27 @@ impl Drop for AlgorithmTimer {
 pub fn scheduled(profile: &str, after: Duration) {
     let labels = &["scheduled", profile];
     METRICS.schedule_attempts.with_label_values(labels).inc();
-    METRICS
-        .attempt_duration
-        .with_label_values(labels)
-        .observe(after.as_secs_f64());
+    METRICS.attempt_duration.with_label_values(labels).observe(after.as_secs_f64());
 }
 
 /// A pod of ours is seen on its node, so long after it was first seen.
 pub fn pod_scheduled(attempts: u32, after: Duration) {
     METRICS.attempts_per_pod.observe(f64::from(attempts));
-    let label = if attempts < 15 {
-        attempts.to_string()
-    } else {
-        "15+".to_owned()
-    };
-    METRICS
-        .sli_duration
-        .with_label_values(&[&label])
-        .observe(after.as_secs_f64());
+    let label = if attempts < 15 { attempts.to_string() } else { "15+".to_owned() };
+    METRICS.sli_duration.with_label_values(&[&label]).observe(after.as_secs_f64());
 }
 
 pub fn pending_pods(queue: &str, pods: usize) {
-    METRICS
-        .pending_pods
-        .with_label_values(&[queue])
-        .set(i64::try_from(pods).unwrap_or(i64::MAX));
+    METRICS.pending_pods.with_label_values(&[queue]).set(i64::try_from(pods).unwrap_or(i64::MAX));
 }
 
 pub fn queue_incoming(queue: &str, event: &str) {
-    METRICS
-        .queue_incoming
-        .with_label_values(&[queue, event])
-        .inc();
+    METRICS.queue_incoming.with_label_values(&[queue, event]).inc();
 }
 
 /// A plugin broke its contract, in the way that `kind` names.
 pub fn plugin_misbehaved(plugin: &str, kind: &str) {
-    METRICS
-        .plugin_misbehaviour
-        .with_label_values(&[plugin, kind])
-        .inc();
+    METRICS.plugin_misbehaviour.with_label_values(&[plugin, kind]).inc();
 }
 
 pub fn bind_conflict() {
@@ -268,10 +236,7 @@ pub fn bind_unknown() {
 
 /// A kind was last heard of so long ago.
 pub fn watch_staleness(kind: &str, age: Duration) {
-    METRICS
-        .watch_staleness
-        .with_label_values(&[kind])
-        .set(age.as_secs_f64());
+    METRICS.watch_staleness.with_label_values(&[kind]).set(age.as_secs_f64());
 }
 
 /// A kind has been listed from beginning to end.
@@ -281,10 +246,7 @@ pub fn watch_listed(kind: &str) {
 
 /// Some objects of a kind could not be read.
 pub fn watch_unreadable(kind: &str, objects: usize) {
-    METRICS
-        .watch_unreadable
-        .with_label_values(&[kind])
-        .inc_by(objects as u64);
+    METRICS.watch_unreadable.with_label_values(&[kind]).inc_by(objects as u64);
 }
 
 /// A call of the binding machine ended.
@@ -300,9 +262,7 @@ pub fn report(report: &str, outcome: &str) {
 /// All metrics in the text format of Prometheus.
 pub fn render() -> String {
     let encoder = prometheus::TextEncoder::new();
-    encoder
-        .encode_to_string(&METRICS.registry.gather())
-        .unwrap_or_default()
+    encoder.encode_to_string(&METRICS.registry.gather()).unwrap_or_default()
 }
 
 fn counter(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
@@ -323,8 +283,6 @@ fn register<M: prometheus::core::Collector + Clone + 'static>(
     metric: prometheus::Result<M>,
 ) -> M {
     let metric = metric.expect("metric names and labels are constants");
-    registry
-        .register(Box::new(metric.clone()))
-        .expect("metric names are unique");
+    registry.register(Box::new(metric.clone())).expect("metric names are unique");
     metric
 }

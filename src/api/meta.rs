@@ -11,52 +11,25 @@ use crate::model::{Labels, PodKey, Str};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ObjectMeta {
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "str_is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "str_is_empty")]
     pub name: Str,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "str_is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "str_is_empty")]
     pub namespace: Str,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "str_is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "str_is_empty")]
     pub uid: Str,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "str_is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "str_is_empty")]
     pub resource_version: Str,
     #[serde(deserialize_with = "null_as_default", skip_serializing_if = "is_zero")]
     pub generation: i64,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Labels::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Labels::is_empty")]
     pub labels: Labels,
-    #[serde(
-        deserialize_with = "text_map",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(deserialize_with = "text_map", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<Str, Str>,
-    #[serde(
-        deserialize_with = "optional_time",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(deserialize_with = "optional_time", skip_serializing_if = "Option::is_none")]
     pub creation_timestamp: Option<jiff::Timestamp>,
-    #[serde(
-        deserialize_with = "optional_time",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(deserialize_with = "optional_time", skip_serializing_if = "Option::is_none")]
     pub deletion_timestamp: Option<jiff::Timestamp>,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub owner_references: Vec<OwnerReference>,
 }
 
@@ -91,19 +64,14 @@ pub trait Object {
 
     fn key(&self) -> PodKey {
         let meta = self.meta();
-        PodKey {
-            namespace: meta.namespace.clone(),
-            name: meta.name.clone(),
-        }
+        PodKey { namespace: meta.namespace.clone(), name: meta.name.clone() }
     }
 }
 
 impl ObjectMeta {
     /// The owner that manages the object, if one says so.
     pub fn controller(&self) -> Option<&OwnerReference> {
-        self.owner_references
-            .iter()
-            .find(|owner| owner.controller == Some(true))
+        self.owner_references.iter().find(|owner| owner.controller == Some(true))
     }
 }
 
@@ -122,10 +90,7 @@ where
     D: Deserializer<'de>,
 {
     let map: BTreeMap<Str, Option<Str>> = null_as_default(deserializer)?;
-    Ok(map
-        .into_iter()
-        .map(|(key, text)| (key, text.unwrap_or_default()))
-        .collect())
+    Ok(map.into_iter().map(|(key, text)| (key, text.unwrap_or_default())).collect())
 }
 
 /// Reads a time, and says what the text was where it is none.
@@ -136,9 +101,7 @@ where
     let text: Option<Str> = Option::deserialize(deserializer)?;
     let time = text.map(|text| {
         text.parse().map_err(|_| {
-            D::Error::custom(format_args!(
-                "{text:?} is no time such as 2006-01-02T15:04:05Z"
-            ))
+            D::Error::custom(format_args!("{text:?} is no time such as 2006-01-02T15:04:05Z"))
         })
     });
     time.transpose()

@@ -22,35 +22,20 @@ pub struct Node {
 pub struct NodeSpec {
     #[serde(deserialize_with = "null_as_default", skip_serializing_if = "is_false")]
     pub unschedulable: bool,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub taints: Vec<Taint>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeStatus {
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "ResourceList::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "ResourceList::is_empty")]
     pub capacity: ResourceList,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "ResourceList::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "ResourceList::is_empty")]
     pub allocatable: ResourceList,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<ContainerImage>,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub declared_features: Vec<Str>,
 }
 

@@ -29,56 +29,29 @@ pub struct Pod {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodSpec {
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "str_is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "str_is_empty")]
     pub node_name: Str,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "str_is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "str_is_empty")]
     pub scheduler_name: Str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<i32>,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "str_is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "str_is_empty")]
     pub priority_class_name: Str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preemption_policy: Option<Str>,
-    #[serde(
-        deserialize_with = "text_map",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(deserialize_with = "text_map", skip_serializing_if = "BTreeMap::is_empty")]
     pub node_selector: BTreeMap<Str, Str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Affinity>,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub tolerations: Vec<Toleration>,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub containers: Vec<Container>,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub init_containers: Vec<Container>,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub overhead: ResourceList,
     /// Resources of the whole pod.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,20 +60,11 @@ pub struct PodSpec {
     pub host_network: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_users: Option<bool>,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub scheduling_gates: Vec<SchedulingGate>,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Volume>,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub resource_claims: Vec<ResourceClaimRef>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheduling_group: Option<SchedulingGroup>,
@@ -125,29 +89,17 @@ pub struct SchedulingGate {
 pub struct Container {
     #[serde(deserialize_with = "null_as_default")]
     pub name: Str,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "str_is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "str_is_empty")]
     pub image: Str,
     #[serde(deserialize_with = "null_as_default")]
     pub resources: ResourceRequirements,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<ContainerPort>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart_policy: Option<Str>,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub restart_policy_rules: Vec<RestartRule>,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub volume_mounts: Vec<VolumeMount>,
 }
 
@@ -161,15 +113,9 @@ pub struct RestartRule {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ResourceRequirements {
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub requests: ResourceList,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: ResourceList,
 }
 
@@ -236,24 +182,15 @@ pub struct PodAffinity {
 pub struct PodAffinityTerm {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_selector: Option<LabelSelector>,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub namespaces: Vec<Str>,
     #[serde(deserialize_with = "null_as_default")]
     pub topology_key: Str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace_selector: Option<LabelSelector>,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub match_label_keys: Vec<Str>,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub mismatch_label_keys: Vec<Str>,
 }
 
@@ -283,40 +220,22 @@ pub struct TopologySpreadConstraint {
     pub node_affinity_policy: Option<Str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_taints_policy: Option<Str>,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub match_label_keys: Vec<Str>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodStatus {
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "str_is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "str_is_empty")]
     pub phase: Str,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "str_is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "str_is_empty")]
     pub nominated_node_name: Str,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<PodCondition>,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub container_statuses: Vec<ContainerStatus>,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub init_container_statuses: Vec<ContainerStatus>,
     /// Allocated resources of the whole pod.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -324,15 +243,9 @@ pub struct PodStatus {
     /// Actual resources of the whole pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,
-    #[serde(
-        deserialize_with = "optional_time",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(deserialize_with = "optional_time", skip_serializing_if = "Option::is_none")]
     pub start_time: Option<jiff::Timestamp>,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "str_is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "str_is_empty")]
     pub reason: Str,
 }
 
@@ -343,15 +256,9 @@ pub struct PodCondition {
     pub type_: Str,
     #[serde(deserialize_with = "null_as_default")]
     pub status: Str,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "str_is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "str_is_empty")]
     pub reason: Str,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "str_is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "str_is_empty")]
     pub message: Str,
 }
 
@@ -392,9 +299,6 @@ impl Pod {
     }
 
     pub fn condition(&self, type_: &str) -> Option<&PodCondition> {
-        self.status
-            .conditions
-            .iter()
-            .find(|condition| &*condition.type_ == type_)
+        self.status.conditions.iter().find(|condition| &*condition.type_ == type_)
     }
 }

@@ -42,41 +42,18 @@ enum Source {
 
 /// What a pending pod asks for.
 pub fn requests(pod: &Pod) -> Resources {
-    rounded(
-        pod,
-        Counting {
-            pod_level: true,
-            ..Counting::default()
-        },
-    )
+    rounded(pod, Counting { pod_level: true, ..Counting::default() })
 }
 
 /// What a pod on a node holds, be it while it is being resized.
 pub fn running_requests(pod: &Pod) -> Resources {
-    rounded(
-        pod,
-        Counting {
-            pod_level: true,
-            status: true,
-            ..Counting::default()
-        },
-    )
+    rounded(pod, Counting { pod_level: true, status: true, ..Counting::default() })
 }
 
 /// What a pending pod asks for, with defaults for containers that ask for no cpu or memory.
 pub fn non_zero_requests(pod: &Pod) -> Resources {
-    let defaults = Counting {
-        default_cpu: true,
-        default_memory: true,
-        ..Counting::default()
-    };
-    rounded(
-        pod,
-        Counting {
-            pod_level: true,
-            ..defaults
-        },
-    )
+    let defaults = Counting { default_cpu: true, default_memory: true, ..Counting::default() };
+    rounded(pod, Counting { pod_level: true, ..defaults })
 }
 
 /// What the containers of a pending pod ask for, whatever the pod asks for as a whole.
@@ -87,14 +64,7 @@ pub fn without_pod_level(pod: &Pod) -> Resources {
 /// What a pending pod counts when NodeResourcesFit scores: its containers, with defaults.
 /// Upstream's scorer does not look at what the pod asks for as a whole.
 pub fn scored_requests(pod: &Pod) -> Resources {
-    rounded(
-        pod,
-        Counting {
-            default_cpu: true,
-            default_memory: true,
-            ..Counting::default()
-        },
-    )
+    rounded(pod, Counting { default_cpu: true, default_memory: true, ..Counting::default() })
 }
 
 /// What a pending pod may use at most.
@@ -104,11 +74,7 @@ pub fn limits(pod: &Pod) -> Resources {
 
 /// What a pod adds to the sums of its node.
 pub fn usage(pod: &Pod) -> Usage {
-    let counting = Counting {
-        pod_level: true,
-        status: true,
-        ..Counting::default()
-    };
+    let counting = Counting { pod_level: true, status: true, ..Counting::default() };
     let amounts = amounts(pod, counting);
     let requested = Resources::from_amounts(&amounts);
     // A pod that asks for something as a whole is given a default only for what is missing in
@@ -121,18 +87,10 @@ pub fn usage(pod: &Pod) -> Usage {
     };
     if !defaults_matter(pod, defaults) {
         let (non_zero_milli_cpu, non_zero_memory) = (requested.milli_cpu, requested.memory);
-        return Usage {
-            requested,
-            non_zero_milli_cpu,
-            non_zero_memory,
-        };
+        return Usage { requested, non_zero_milli_cpu, non_zero_memory };
     }
     let non_zero = rounded(pod, defaults);
-    Usage {
-        requested,
-        non_zero_milli_cpu: non_zero.milli_cpu,
-        non_zero_memory: non_zero.memory,
-    }
+    Usage { requested, non_zero_milli_cpu: non_zero.milli_cpu, non_zero_memory: non_zero.memory }
 }
 
 /// The requests of a pod before they are rounded to whole units.
@@ -153,10 +111,7 @@ pub fn amounts(pod: &Pod, counting: Counting) -> ResourceList {
 pub fn limit_amounts(pod: &Pod) -> ResourceList {
     let mut sum = aggregate(pod, Counting::default(), Source::Limits);
     if let Some(resources) = &pod.spec.resources {
-        let supported = resources
-            .limits
-            .iter()
-            .filter(|(name, _)| has_pod_level(name));
+        let supported = resources.limits.iter().filter(|(name, _)| has_pod_level(name));
         sum.extend(supported.map(|(name, amount)| (name.clone(), amount.clone())));
     }
     for (name, amount) in &pod.spec.overhead {
@@ -199,10 +154,7 @@ fn container_amounts(pod: &Pod, counting: Counting) -> ResourceList {
 fn aggregate(pod: &Pod, counting: Counting, source: Source) -> ResourceList {
     let infeasible = counting.status && resize_is_infeasible(pod);
     let status = |container: &Container| {
-        counting
-            .status
-            .then(|| container_status(pod, &container.name))
-            .flatten()
+        counting.status.then(|| container_status(pod, &container.name)).flatten()
     };
     let of = |container: &Container| {
         let asked = source.of(container, status(container), infeasible);
@@ -255,11 +207,7 @@ fn defaults_matter(pod: &Pod, counting: Counting) -> bool {
 
 /// What the pod asks for as a whole: on a node the largest of spec, allocation and setting.
 fn pod_level_amounts(pod: &Pod, counting: Counting) -> ResourceList {
-    let spec = pod
-        .spec
-        .resources
-        .as_ref()
-        .map(|resources| &resources.requests);
+    let spec = pod.spec.resources.as_ref().map(|resources| &resources.requests);
     let status = pod.status.resources.as_ref().filter(|_| counting.status);
     let Some(status) = status else {
         return spec.cloned().unwrap_or_default();
@@ -294,10 +242,7 @@ fn has_pod_level(name: &str) -> bool {
 /// sums are one.
 fn has_resource_status(pod: &Pod) -> bool {
     let status = &pod.status;
-    let mut containers = status
-        .container_statuses
-        .iter()
-        .chain(&status.init_container_statuses);
+    let mut containers = status.container_statuses.iter().chain(&status.init_container_statuses);
     status.allocated_resources.is_some()
         || status.resources.is_some()
         || containers.any(|one| one.allocated_resources.is_some() || one.resources.is_some())
@@ -305,10 +250,7 @@ fn has_resource_status(pod: &Pod) -> bool {
 
 fn container_status<'a>(pod: &'a Pod, name: &str) -> Option<&'a ContainerStatus> {
     let status = &pod.status;
-    let mut all = status
-        .container_statuses
-        .iter()
-        .chain(&status.init_container_statuses);
+    let mut all = status.container_statuses.iter().chain(&status.init_container_statuses);
     all.find(|status| &*status.name == name)
 }
 
@@ -330,9 +272,7 @@ impl Source {
         let allocated = || status.and_then(|status| status.allocated_resources.as_ref());
         let actual = || {
             let resources = status.and_then(|status| status.resources.as_ref());
-            resources
-                .map(|resources| &resources.requests)
-                .filter(|list| !list.is_empty())
+            resources.map(|resources| &resources.requests).filter(|list| !list.is_empty())
         };
         let fallback = (!infeasible).then_some(spec);
         match self {

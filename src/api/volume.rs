@@ -71,10 +71,7 @@ pub struct ResourceClaimRef {
 pub struct VolumeMount {
     #[serde(deserialize_with = "null_as_default")]
     pub name: Str,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub bind_mount_options: Vec<Str>,
 }
 

@@ -38,10 +38,7 @@ pub struct ReplicationController {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MapSelectorSpec {
-    #[serde(
-        deserialize_with = "text_map",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(deserialize_with = "text_map", skip_serializing_if = "BTreeMap::is_empty")]
     pub selector: BTreeMap<Str, Str>,
 }
 
@@ -102,10 +99,7 @@ pub struct WorkloadSpec {
     pub template: Option<PodTemplate>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ordinals: Option<Ordinals>,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub volume_claim_templates: Vec<ClaimTemplate>,
 }
 

@@ -59,21 +59,12 @@ pub enum PodChange {
     /// A pod waits for a node that was not known before.
     Appeared(Arc<PodInfo>),
     /// A pod without a node has changed. It may be assumed to be on one.
-    Changed {
-        old: Arc<PodInfo>,
-        new: Arc<PodInfo>,
-    },
+    Changed { old: Arc<PodInfo>, new: Arc<PodInfo> },
     /// A pod stands on a node that was not shown there before. `assumed` is the node on which we
     /// had put it.
-    Landed {
-        pod: Arc<PodInfo>,
-        assumed: Option<Str>,
-    },
+    Landed { pod: Arc<PodInfo>, assumed: Option<Str> },
     /// A pod that stands on a node has changed.
-    Updated {
-        old: Arc<PodInfo>,
-        new: Arc<PodInfo>,
-    },
+    Updated { old: Arc<PodInfo>, new: Arc<PodInfo> },
     /// A pod is gone. `held` says whether it took room on a node.
     Gone { pod: Arc<PodInfo>, held: bool },
     /// Nothing that matters.
@@ -96,11 +87,7 @@ impl Cache {
         }
         let new = Arc::new(new);
         let old = std::mem::replace(&mut entry.info, new.clone());
-        let node = if new.node_name.is_empty() {
-            entry.state.node()
-        } else {
-            Some(&new.node_name)
-        };
+        let node = if new.node_name.is_empty() { entry.state.node() } else { Some(&new.node_name) };
         if let Some(node) = node {
             self.snapshot.place(new.clone(), node);
         }
@@ -119,10 +106,7 @@ impl Cache {
 
     /// Takes out a pod. The uid may be empty where only the name is known.
     pub fn remove_pod(&mut self, key: &PodKey, uid: &str) -> PodChange {
-        let known = self
-            .uids
-            .get(key)
-            .filter(|known| uid.is_empty() || ***known == *uid);
+        let known = self.uids.get(key).filter(|known| uid.is_empty() || ***known == *uid);
         let Some(uid) = known.cloned() else {
             return PodChange::Nothing;
         };
@@ -132,10 +116,7 @@ impl Cache {
         };
         self.snapshot.withdraw_nomination(&uid);
         let held = self.snapshot.remove_pod(&uid).is_some();
-        PodChange::Gone {
-            pod: entry.info,
-            held,
-        }
+        PodChange::Gone { pod: entry.info, held }
     }
 
     /// The uid of the pod that has this name now.
@@ -162,10 +143,7 @@ impl Cache {
 
     /// How many pods count on a node without being shown there.
     pub fn assumed(&self) -> usize {
-        self.pods
-            .values()
-            .filter(|entry| entry.state.node().is_some())
-            .count()
+        self.pods.values().filter(|entry| entry.state.node().is_some()).count()
     }
 
     /// Counts a pending pod on a node from now on.
@@ -212,15 +190,8 @@ impl Cache {
 
     fn add_pod(&mut self, pod: Arc<PodInfo>) -> PodChange {
         self.uids.insert(pod.key.clone(), pod.uid.clone());
-        let state = if pod.node_name.is_empty() {
-            PodState::Pending
-        } else {
-            PodState::Bound
-        };
-        let entry = Entry {
-            info: pod.clone(),
-            state: state.clone(),
-        };
+        let state = if pod.node_name.is_empty() { PodState::Pending } else { PodState::Bound };
+        let entry = Entry { info: pod.clone(), state: state.clone() };
         self.pods.insert(pod.uid.clone(), entry);
         if state == PodState::Bound {
             self.snapshot.place(pod.clone(), &pod.node_name);

@@ -27,14 +27,7 @@ fn versioned(mut pod: api::Pod, version: u64) -> api::Pod {
 }
 
 fn bound(name: &str, node: &str) -> api::Pod {
-    versioned(
-        pod(name)
-            .uid(name)
-            .requests(&[("cpu", "1")])
-            .on(node)
-            .build(),
-        2,
-    )
+    versioned(pod(name).uid(name).requests(&[("cpu", "1")]).on(node).build(), 2)
 }
 
 /// Milli-CPU taken on a node.
@@ -59,18 +52,12 @@ fn a_pod_in_doubt_keeps_counting_until_somebody_knows() {
     let mut cache = cache(&[waiting("a")]);
     cache.assume("a", &"n1".into());
     cache.doubt("a");
-    assert_eq!(
-        cache.state("a"),
-        Some(&PodState::Unknown { node: "n1".into() })
-    );
+    assert_eq!(cache.state("a"), Some(&PodState::Unknown { node: "n1".into() }));
     // A change of the pod that still shows no node does not end the doubt.
     cache.set_pod(&versioned(waiting("a"), 3));
     assert_eq!(taken(&cache, "n1"), 1000);
     cache.set_pod(&bound("a", "n1"));
-    assert_eq!(
-        (cache.state("a"), taken(&cache, "n1")),
-        (Some(&PodState::Bound), 1000)
-    );
+    assert_eq!((cache.state("a"), taken(&cache, "n1")), (Some(&PodState::Bound), 1000));
 }
 
 #[test]
@@ -88,10 +75,7 @@ fn every_bound_pod_counts_whoever_bound_it_and_ended_ones_do_not() {
     assert_eq!(taken(&cache, "n1"), 2000);
     let mut ended = bound("a", "n1");
     ended.status.phase = "Succeeded".into();
-    assert!(matches!(
-        cache.set_pod(&ended),
-        PodChange::Gone { held: true, .. }
-    ));
+    assert!(matches!(cache.set_pod(&ended), PodChange::Gone { held: true, .. }));
     assert_eq!(taken(&cache, "n1"), 1000);
     assert_eq!(cache.set_pod(&ended), PodChange::Nothing);
 }
@@ -113,10 +97,7 @@ fn a_deletion_of_an_earlier_pod_of_the_same_name_is_ignored() {
     let mut cache = cache(&[waiting("a")]);
     let key = PodKey::new("default", "a");
     assert_eq!(cache.remove_pod(&key, "another-uid"), PodChange::Nothing);
-    assert!(matches!(
-        cache.remove_pod(&key, ""),
-        PodChange::Gone { held: false, .. }
-    ));
+    assert!(matches!(cache.remove_pod(&key, ""), PodChange::Gone { held: false, .. }));
 }
 
 #[test]

@@ -103,12 +103,7 @@ impl<'a> ProfileReport<'a> {
             queue_sort: &profile.queue_sort,
             filter: &profile.filter,
             score: score
-                .map(|(name, weight)| {
-                    FlowMap(ScoreReport {
-                        name,
-                        weight: *weight,
-                    })
-                })
+                .map(|(name, weight)| FlowMap(ScoreReport { name, weight: *weight }))
                 .collect(),
             bind: &profile.bind,
             args: &profile.args,

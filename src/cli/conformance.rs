@@ -60,10 +60,7 @@ fn parity_framework() -> anyhow::Result<Framework> {
     let registry = registry();
     let file = format!("apiVersion: {UPSTREAM_API_VERSION}\nkind: {UPSTREAM_KIND}\n");
     let configuration = load(&file, &registry.catalog())?;
-    let profile = configuration
-        .profiles
-        .first()
-        .context("there is no profile")?;
+    let profile = configuration.profiles.first().context("there is no profile")?;
     Ok(Framework::new(profile, &registry)?)
 }
 
@@ -113,10 +110,7 @@ fn compare_all(
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let results: Result<Vec<_>, _> = thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers
-            .into_iter()
-            .map(thread::ScopedJoinHandle::join)
-            .collect()
+        workers.into_iter().map(thread::ScopedJoinHandle::join).collect()
     });
     let mut done: Vec<_> = match results {
         Ok(results) => results.into_iter().flatten().collect(),
@@ -168,16 +162,8 @@ fn text(report: &Report) -> String {
         ]);
     }
     let mut text = format!("{table}\n\n");
-    for Difference {
-        topic,
-        id,
-        pod,
-        found,
-    } in &report.differences
-    {
-        let pod = pod
-            .as_ref()
-            .map_or(String::new(), |pod| format!(", pod {pod}"));
+    for Difference { topic, id, pod, found } in &report.differences {
+        let pod = pod.as_ref().map_or(String::new(), |pod| format!(", pod {pod}"));
         text += &format!("{topic}, {id}{pod}:\n");
         for line in found {
             text += &format!("  {line}\n");

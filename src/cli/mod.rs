@@ -84,8 +84,6 @@ fn print(text: &str) -> anyhow::Result<()> {
 /// An empty table for people.
 fn new_table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
-        .set_header(header);
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header);
     table
 }

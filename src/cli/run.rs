@@ -72,11 +72,7 @@ fn announce(configuration: &EffectiveConfiguration) {
         }
         for plugin in &profile.unsupported {
             let plugin = &**plugin;
-            tracing::warn!(
-                schedulerName = scheduler_name,
-                plugin,
-                "A plugin is not supported."
-            );
+            tracing::warn!(schedulerName = scheduler_name, plugin, "A plugin is not supported.");
         }
     }
 }

@@ -68,11 +68,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Output::Text => print(&text(&report))?,
     }
     let failed = args.fail_on.contains(&FailOn::Pending) && report.pending > 0;
-    Ok(if failed {
-        ExitCode::from(FOUND)
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if failed { ExitCode::from(FOUND) } else { ExitCode::SUCCESS })
 }
 
 /// A bar on a terminal, nothing elsewhere.
@@ -94,11 +90,8 @@ fn text(report: &Report) -> String {
     );
     for run in &report.runs {
         if !run.spread.is_empty() {
-            text += &format!(
-                "\nReplicas, {}: the most on one …\n{}\n",
-                run.name,
-                spread_table(run)
-            );
+            text +=
+                &format!("\nReplicas, {}: the most on one …\n{}\n", run.name, spread_table(run));
         }
     }
     text += &pending_text(&report.pods);
@@ -109,9 +102,7 @@ fn runs_table(runs: &[RunReport]) -> Table {
     let mut table = new_table(&["run", "nodes", "placed", "pending", "cpu", "memory", "time"]);
     for run in runs {
         let used = |name: &str| {
-            run.utilisation
-                .get(name)
-                .map_or("-".to_owned(), |used| format!("{} %", used.percent))
+            run.utilisation.get(name).map_or("-".to_owned(), |used| format!("{} %", used.percent))
         };
         table.add_row([
             run.name.clone(),
@@ -131,9 +122,7 @@ fn spread_table(run: &RunReport) -> Table {
     for spread in &run.spread {
         let level = |name: &str| {
             let level = spread.levels.get(name);
-            level.map_or("-".to_owned(), |l| {
-                format!("{} (over {})", l.max, l.domains)
-            })
+            level.map_or("-".to_owned(), |l| format!("{} (over {})", l.max, l.domains))
         };
         table.add_row([
             format!("{}/{}", spread.namespace, spread.workload),
@@ -157,11 +146,7 @@ fn pending_text(pods: &[PodReport]) -> String {
         let name = format!("{}/{}", pod.namespace, pod.name);
         for (index, refusal) in pod.refusals.iter().enumerate() {
             table.add_row([
-                if index == 0 {
-                    name.clone()
-                } else {
-                    String::new()
-                },
+                if index == 0 { name.clone() } else { String::new() },
                 refusal.nodes.to_string(),
                 refusal.plugin.to_string(),
                 refusal.reason.to_string(),
@@ -169,10 +154,6 @@ fn pending_text(pods: &[PodReport]) -> String {
         }
     }
     let more = waiting.len().saturating_sub(PENDING_SHOWN_MAX);
-    let more = if more > 0 {
-        format!("… and {more} more\n")
-    } else {
-        String::new()
-    };
+    let more = if more > 0 { format!("… and {more} more\n") } else { String::new() };
     format!("\n{table}\n{more}")
 }

@@ -19,11 +19,7 @@ pub(super) fn parse_yaml(text: &str) -> Result<Value, ConfigError> {
 
 /// Decodes `value`, which stands at `path`, and refuses every field that `T` does not have.
 pub fn decode<T: DeserializeOwned>(value: &Value, path: &FieldPath) -> Result<T, ConfigError> {
-    T::deserialize(Node {
-        value,
-        path: path.clone(),
-    })
-    .map_err(|fault| fault.into_error(path))
+    T::deserialize(Node { value, path: path.clone() }).map_err(|fault| fault.into_error(path))
 }
 
 /// A value and where it stands.
@@ -56,10 +52,9 @@ impl<'de> de::Deserializer<'de> for Node<'de> {
             Value::Bool(flag) => visitor.visit_bool(*flag),
             Value::Number(number) => visit_number(number, visitor),
             Value::String(text) => visitor.visit_borrowed_str(text),
-            Value::Array(list) => visitor.visit_seq(List {
-                elements: list.iter().enumerate(),
-                path: &self.path,
-            }),
+            Value::Array(list) => {
+                visitor.visit_seq(List { elements: list.iter().enumerate(), path: &self.path })
+            }
             Value::Object(map) => visitor.visit_map(Fields::of(map, &self.path, Nulls::Keep)),
         };
         result.map_err(|fault| fault.within(&self))
@@ -137,9 +132,7 @@ impl<'de> de::Deserializer<'de> for Node<'de> {
 impl Node<'_> {
     /// Refuses the first field that is not one of `fields`; serde would not see one that is null.
     fn require_fields(&self, map: &Map<String, Value>, fields: &[&str]) -> Result<(), Fault> {
-        let unknown = map
-            .iter()
-            .find(|(name, _)| !fields.contains(&name.as_str()));
+        let unknown = map.iter().find(|(name, _)| !fields.contains(&name.as_str()));
         let Some((name, value)) = unknown else {
             return Ok(());
         };
@@ -148,10 +141,7 @@ impl Node<'_> {
             fields => format!("one of {}", fields.join(", ")),
         };
         let at = Some((self.path.field(name), shown(value)));
-        Err(Fault {
-            at,
-            problem: Problem::Unknown(expected),
-        })
+        Err(Fault { at, problem: Problem::Unknown(expected) })
     }
 }
 
@@ -184,11 +174,7 @@ impl<'de> de::SeqAccess<'de> for List<'de, '_> {
         let Some((index, value)) = self.elements.next() else {
             return Ok(None);
         };
-        seed.deserialize(Node {
-            value,
-            path: self.path.index(index),
-        })
-        .map(Some)
+        seed.deserialize(Node { value, path: self.path.index(index) }).map(Some)
     }
 }
 
@@ -209,12 +195,7 @@ enum Nulls {
 
 impl<'de, 'p> Fields<'de, 'p> {
     fn of(map: &'de Map<String, Value>, path: &'p FieldPath, nulls: Nulls) -> Fields<'de, 'p> {
-        Fields {
-            entries: map.iter(),
-            current: None,
-            path,
-            nulls,
-        }
+        Fields { entries: map.iter(), current: None, path, nulls }
     }
 }
 
@@ -226,23 +207,17 @@ impl<'de> de::MapAccess<'de> for Fields<'de, '_> {
         seed: K,
     ) -> Result<Option<K::Value>, Fault> {
         let nulls = self.nulls;
-        let next = self
-            .entries
-            .find(|(_, value)| nulls == Nulls::Keep || !value.is_null());
+        let next = self.entries.find(|(_, value)| nulls == Nulls::Keep || !value.is_null());
         let Some((name, value)) = next else {
             return Ok(None);
         };
         self.current = Some((name, value));
-        seed.deserialize(name.as_str().into_deserializer())
-            .map(Some)
+        seed.deserialize(name.as_str().into_deserializer()).map(Some)
     }
 
     fn next_value_seed<T: de::DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Fault> {
         let (name, value) = self.current.take().unwrap_or(("", &Value::Null));
-        seed.deserialize(Node {
-            value,
-            path: self.path.field(name),
-        })
+        seed.deserialize(Node { value, path: self.path.field(name) })
     }
 }
 
@@ -253,33 +228,19 @@ impl Fault {
 
     /// Notes the place, unless a place inside of it is known already.
     fn within(mut self, node: &Node<'_>) -> Fault {
-        self.at
-            .get_or_insert_with(|| (node.path.clone(), shown(node.value)));
+        self.at.get_or_insert_with(|| (node.path.clone(), shown(node.value)));
         self
     }
 
     fn into_error(self, root: &FieldPath) -> ConfigError {
         let (path, value) = self.at.unwrap_or_else(|| (root.clone(), String::new()));
         match self.problem {
-            Problem::Expected(expected) => ConfigError::Invalid {
-                path,
-                value,
-                expected,
-            },
-            Problem::Missing(field) => ConfigError::Missing {
-                path: path.field(field),
-                expected: "a value".to_owned(),
-            },
-            Problem::Unknown(expected) => ConfigError::UnknownField {
-                path,
-                value,
-                expected,
-            },
-            Problem::Rejected(reason) => ConfigError::Rejected {
-                path,
-                value,
-                reason,
-            },
+            Problem::Expected(expected) => ConfigError::Invalid { path, value, expected },
+            Problem::Missing(field) => {
+                ConfigError::Missing { path: path.field(field), expected: "a value".to_owned() }
+            }
+            Problem::Unknown(expected) => ConfigError::UnknownField { path, value, expected },
+            Problem::Rejected(reason) => ConfigError::Rejected { path, value, reason },
         }
     }
 }

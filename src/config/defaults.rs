@@ -55,8 +55,7 @@ impl SchedulerConfiguration {
             profiles.push(Profile::default());
         }
         if let [only] = profiles.as_mut_slice() {
-            only.scheduler_name
-                .get_or_insert_with(|| self.scheduler_name().to_owned());
+            only.scheduler_name.get_or_insert_with(|| self.scheduler_name().to_owned());
         }
         profiles
     }
@@ -90,16 +89,10 @@ impl LeaderElection {
 
     /// The kind of the lock: there is one.
     pub(super) fn resource_lock(&self) -> &str {
-        if self.resource_lock.is_empty() {
-            "leases"
-        } else {
-            &self.resource_lock
-        }
+        if self.resource_lock.is_empty() { "leases" } else { &self.resource_lock }
     }
 }
 
 fn set_or(duration: Option<GoDuration>, seconds: u32) -> GoDuration {
-    duration
-        .filter(|d| !d.is_zero())
-        .unwrap_or(GoDuration::from_secs(seconds))
+    duration.filter(|d| !d.is_zero()).unwrap_or(GoDuration::from_secs(seconds))
 }

@@ -15,9 +15,7 @@ const EXPECTED: &str = "a duration such as 15s or 1m30s";
 impl GoDuration {
     /// So many whole seconds.
     pub const fn from_secs(seconds: u32) -> GoDuration {
-        GoDuration {
-            nanos: seconds as i64 * 1_000_000_000,
-        }
+        GoDuration { nanos: seconds as i64 * 1_000_000_000 }
     }
 
     /// Whether no time passes at all; an upstream field that is zero counts as not set.
@@ -48,9 +46,7 @@ impl GoDuration {
             nanos = nanos.checked_add(part)?;
             rest = after;
         }
-        Some(GoDuration {
-            nanos: if negative { -nanos } else { nanos },
-        })
+        Some(GoDuration { nanos: if negative { -nanos } else { nanos } })
     }
 }
 
@@ -58,11 +54,7 @@ impl fmt::Display for GoDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whole = self.nanos / 1_000_000_000;
         let part = (self.nanos % 1_000_000_000).unsigned_abs();
-        let sign = if whole == 0 && self.nanos < 0 {
-            "-"
-        } else {
-            ""
-        };
+        let sign = if whole == 0 && self.nanos < 0 { "-" } else { "" };
         if part == 0 {
             return write!(f, "{whole}s");
         }
@@ -102,11 +94,7 @@ fn parse_part(text: &str) -> Option<(i64, &str)> {
         return None;
     }
     let (unit, rest) = split_unit(rest)?;
-    let whole: i64 = if whole.is_empty() {
-        0
-    } else {
-        whole.parse().ok()?
-    };
+    let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
     // Digits beyond the nanosecond are cut, as there.
     let mut scale = unit;
     let mut nanos = whole.checked_mul(unit)?;
@@ -118,10 +106,7 @@ fn parse_part(text: &str) -> Option<(i64, &str)> {
 }
 
 fn split_digits(text: &str) -> (&str, &str) {
-    let end = text
-        .bytes()
-        .position(|b| !b.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
     text.split_at(end)
 }
 
@@ -137,9 +122,7 @@ fn split_unit(text: &str) -> Option<(i64, &str)> {
         ("m", 60_000_000_000),
         ("h", 3_600_000_000_000),
     ];
-    UNITS
-        .iter()
-        .find_map(|(name, nanos)| Some((*nanos, text.strip_prefix(name)?)))
+    UNITS.iter().find_map(|(name, nanos)| Some((*nanos, text.strip_prefix(name)?)))
 }
 
 #[cfg(test)]
@@ -165,19 +148,7 @@ mod tests {
 
     #[test]
     fn what_go_refuses_is_refused() {
-        for text in [
-            "",
-            "-",
-            "15",
-            "s",
-            ".s",
-            "1d",
-            "1 s",
-            "--1s",
-            "9223372037s",
-            "1.s.",
-            "1e3s",
-        ] {
+        for text in ["", "-", "15", "s", ".s", "1d", "1 s", "--1s", "9223372037s", "1.s.", "1e3s"] {
             check(text, None);
         }
         check("1.s", Some(1_000_000_000));

@@ -48,34 +48,17 @@ fn resolve_profile(
     let merged = Merged::new(&profile.plugins, known);
     let runs = |point| -> Vec<&Plugin> {
         let plugins = merged.at(point).into_iter();
-        plugins
-            .filter(|plugin| runs_here(plugin, point, &merged, known))
-            .collect()
+        plugins.filter(|plugin| runs_here(plugin, point, &merged, known)).collect()
     };
-    let names = |point| {
-        runs(point)
-            .into_iter()
-            .map(|plugin| Str::from(&*plugin.name))
-            .collect()
-    };
+    let names = |point| runs(point).into_iter().map(|plugin| Str::from(&*plugin.name)).collect();
     let score = runs(ExtensionPoint::Score).into_iter();
     let mut effective = EffectiveProfile {
         scheduler_name: profile.scheduler_name.clone().unwrap_or_default().into(),
         pre_enqueue: names(ExtensionPoint::PreEnqueue),
-        queue_sort: only_one(
-            names(ExtensionPoint::QueueSort),
-            path,
-            ExtensionPoint::QueueSort,
-        )?,
+        queue_sort: only_one(names(ExtensionPoint::QueueSort), path, ExtensionPoint::QueueSort)?,
         filter: names(ExtensionPoint::Filter),
-        score: score
-            .map(|plugin| (Str::from(&*plugin.name), weight(plugin)))
-            .collect(),
-        bind: vec![only_one(
-            names(ExtensionPoint::Bind),
-            path,
-            ExtensionPoint::Bind,
-        )?],
+        score: score.map(|plugin| (Str::from(&*plugin.name), weight(plugin))).collect(),
+        bind: vec![only_one(names(ExtensionPoint::Bind), path, ExtensionPoint::Bind)?],
         args: args(&profile.plugin_config, known),
         unsupported: unsupported(&merged, known),
         notices: Vec::new(),
@@ -136,9 +119,7 @@ fn require_same_queue_sort(
 
 /// The arguments of our plugins, without the fields that say what they are.
 fn args(configs: &[PluginConfig], known: &Known<'_>) -> BTreeMap<Str, Value> {
-    let ours = configs
-        .iter()
-        .filter(|config| known.ours(&config.name).is_some());
+    let ours = configs.iter().filter(|config| known.ours(&config.name).is_some());
     ours.filter_map(|config| {
         let mut args = config.args.as_object()?.clone();
         args.remove("apiVersion");
@@ -154,11 +135,7 @@ fn unsupported(merged: &Merged<'_>, known: &Known<'_>) -> Vec<Str> {
             .into_iter()
             .any(|point| merged.at(point).iter().any(|plugin| plugin.name == name))
     };
-    known
-        .unsupported()
-        .filter(|name| runs(name))
-        .map(Str::from)
-        .collect()
+    known.unsupported().filter(|name| runs(name)).map(Str::from).collect()
 }
 
 fn seconds(seconds: i64) -> Duration {

@@ -17,59 +17,31 @@ pub enum ConfigError {
     Syntax(String),
     /// A field has a value of the wrong type, or one that is not allowed there.
     #[error("{path}: {value} is not {expected}")]
-    Invalid {
-        path: FieldPath,
-        value: String,
-        expected: String,
-    },
+    Invalid { path: FieldPath, value: String, expected: String },
     /// A field has a value that its type refuses for a reason of its own.
     #[error("{path}: {value}: {reason}")]
-    Rejected {
-        path: FieldPath,
-        value: String,
-        reason: String,
-    },
+    Rejected { path: FieldPath, value: String, reason: String },
     /// A field that must stand there does not.
     #[error("{path}: missing; expected {expected}")]
     Missing { path: FieldPath, expected: String },
     /// A mapping has a field that its type does not have.
     #[error("{path}: unknown field with value {value}; expected {expected}")]
-    UnknownField {
-        path: FieldPath,
-        value: String,
-        expected: String,
-    },
+    UnknownField { path: FieldPath, value: String, expected: String },
     /// What may stand once stands twice.
     #[error("{path}: {value} stands already at {first}; expected it once")]
-    Duplicate {
-        path: FieldPath,
-        value: String,
-        first: FieldPath,
-    },
+    Duplicate { path: FieldPath, value: String, first: FieldPath },
     /// A plugin that neither we nor kube-scheduler have.
     #[error("{path}: {value} is not a known plugin; expected one of {expected}")]
-    UnknownPlugin {
-        path: FieldPath,
-        value: String,
-        expected: String,
-    },
+    UnknownPlugin { path: FieldPath, value: String, expected: String },
     /// An extension point for which the whole profile yields too few or too many plugins.
     #[error("{path}: the enabled plugins are {value}; expected {expected}")]
-    PluginCount {
-        path: FieldPath,
-        value: String,
-        expected: String,
-    },
+    PluginCount { path: FieldPath, value: String, expected: String },
 }
 
 impl ConfigError {
     /// `value` at `path` is not what was expected.
     pub fn invalid(path: FieldPath, value: &impl Serialize, expected: &str) -> ConfigError {
-        ConfigError::Invalid {
-            path,
-            value: shown(value),
-            expected: expected.to_owned(),
-        }
+        ConfigError::Invalid { path, value: shown(value), expected: expected.to_owned() }
     }
 }
 

@@ -32,11 +32,7 @@ const UPSTREAM: [Upstream; 24] = {
         upstream("VolumeZone", &[Filter], true),
         upstream("PodTopologySpread", &[Filter, Score], true),
         upstream("InterPodAffinity", &[Filter, Score], true),
-        upstream(
-            "DynamicResources",
-            &[Filter, PostFilter, Score, Reserve, PreBind],
-            true,
-        ),
+        upstream("DynamicResources", &[Filter, PostFilter, Score, Reserve, PreBind], true),
         upstream("DefaultPreemption", &[PostFilter], true),
         upstream("NodeResourcesBalancedAllocation", &[Score], true),
         upstream("ImageLocality", &[Score], true),
@@ -49,12 +45,8 @@ const UPSTREAM: [Upstream; 24] = {
 };
 
 /// Plugins that kube-scheduler has had: files may still disable them.
-pub(super) const REMOVED: [&str; 4] = [
-    "AzureDiskLimits",
-    "CinderLimits",
-    "EBSLimits",
-    "GCEPDLimits",
-];
+pub(super) const REMOVED: [&str; 4] =
+    ["AzureDiskLimits", "CinderLimits", "EBSLimits", "GCEPDLimits"];
 
 /// The plugins of one configuration.
 pub(super) struct Known<'a> {
@@ -84,20 +76,14 @@ impl<'a> Known<'a> {
     /// All names, for an error that lists them.
     pub(super) fn names(&self) -> String {
         let ours = self.catalog.iter().map(|plugin| plugin.name);
-        ours.chain(self.unsupported())
-            .collect::<Vec<_>>()
-            .join(", ")
+        ours.chain(self.unsupported()).collect::<Vec<_>>().join(", ")
     }
 
     /// The points at which the plugin decides something.
     pub(super) fn runs_at(&self, name: &str, point: ExtensionPoint) -> bool {
         match self.ours(name) {
-            Some(plugin) => point
-                .ours()
-                .is_some_and(|ours| plugin.points.contains(&ours)),
-            None => self
-                .upstream_only()
-                .any(|p| p.name == name && p.points.contains(&point)),
+            Some(plugin) => point.ours().is_some_and(|ours| plugin.points.contains(&ours)),
+            None => self.upstream_only().any(|p| p.name == name && p.points.contains(&point)),
         }
     }
 
@@ -123,17 +109,11 @@ impl<'a> Known<'a> {
             weight: i32::try_from(plugin.default_weight).ok(),
         });
         let theirs = self.upstream_only().filter(|plugin| plugin.by_default);
-        ours.chain(theirs.map(|p| Plugin {
-            name: p.name.to_owned(),
-            weight: None,
-        }))
-        .collect()
+        ours.chain(theirs.map(|p| Plugin { name: p.name.to_owned(), weight: None })).collect()
     }
 
     fn upstream_only(&self) -> impl Iterator<Item = &'static Upstream> {
-        UPSTREAM
-            .iter()
-            .filter(|plugin| self.ours(plugin.name).is_none())
+        UPSTREAM.iter().filter(|plugin| self.ours(plugin.name).is_none())
     }
 }
 
@@ -142,9 +122,5 @@ const fn upstream(
     points: &'static [ExtensionPoint],
     by_default: bool,
 ) -> Upstream {
-    Upstream {
-        name,
-        points,
-        by_default,
-    }
+    Upstream { name, points, by_default }
 }

@@ -15,11 +15,7 @@ pub(super) struct Merged<'a> {
 impl<'a> Merged<'a> {
     pub(super) fn new(plugins: &'a Plugins, known: &'a Known<'a>) -> Merged<'a> {
         let multi_point = merge_defaults(known.defaults(), &plugins.multi_point);
-        Merged {
-            plugins,
-            known,
-            multi_point,
-        }
+        Merged { plugins, known, multi_point }
     }
 
     /// The plugins that run at `point`, in order. Those that the point's own list re-configures
@@ -38,15 +34,8 @@ impl<'a> Merged<'a> {
         let is_implied = |plugin: &Plugin| implied.iter().any(|p| p.name == plugin.name);
         let (overriding, added): (Vec<&Plugin>, Vec<&Plugin>) =
             own.enabled.iter().partition(|plugin| is_implied(plugin));
-        let from_multi_point = implied
-            .iter()
-            .copied()
-            .filter(|plugin| !own.enables(&plugin.name));
-        overriding
-            .into_iter()
-            .chain(from_multi_point)
-            .chain(added)
-            .collect()
+        let from_multi_point = implied.iter().copied().filter(|plugin| !own.enables(&plugin.name));
+        overriding.into_iter().chain(from_multi_point).chain(added).collect()
     }
 
     /// Whether `name` is taken away from `point` by name or by `*`, and not put back.
@@ -59,13 +48,10 @@ impl<'a> Merged<'a> {
 /// The defaults without the disabled ones. What the file enables replaces a default in its place,
 /// or stands at the end.
 fn merge_defaults(defaults: Vec<Plugin>, custom: &PluginSet) -> Vec<Plugin> {
-    let kept = defaults
-        .into_iter()
-        .filter(|plugin| !custom.disables(&plugin.name));
+    let kept = defaults.into_iter().filter(|plugin| !custom.disables(&plugin.name));
     let replacement = |name: &str| custom.enabled.iter().find(|plugin| plugin.name == name);
-    let mut merged: Vec<Plugin> = kept
-        .map(|plugin| replacement(&plugin.name).cloned().unwrap_or(plugin))
-        .collect();
+    let mut merged: Vec<Plugin> =
+        kept.map(|plugin| replacement(&plugin.name).cloned().unwrap_or(plugin)).collect();
     for plugin in &custom.enabled {
         if !merged.iter().any(|p| p.name == plugin.name) {
             merged.push(plugin.clone());

@@ -12,11 +12,7 @@ use crate::model::Str;
 /// Those that stand outside of the profiles.
 pub(super) fn of_configuration(config: &SchedulerConfiguration) -> Vec<String> {
     let fields = [
-        (
-            "parallelism",
-            config.parallelism.is_some(),
-            "one thread takes all decisions",
-        ),
+        ("parallelism", config.parallelism.is_some(), "one thread takes all decisions"),
         (
             "leaderElection",
             config.leader_election.leader_elect()
@@ -28,30 +24,18 @@ pub(super) fn of_configuration(config: &SchedulerConfiguration) -> Vec<String> {
             config.client_connection != ClientConnection::default(),
             "the command line says how the API server is reached",
         ),
-        (
-            "enableProfiling",
-            config.enable_profiling == Some(true),
-            "no profiles are served",
-        ),
+        ("enableProfiling", config.enable_profiling == Some(true), "no profiles are served"),
         (
             "enableContentionProfiling",
             config.enable_contention_profiling == Some(true),
             "no profiles are served",
         ),
-        (
-            "delayCacheUntilActive",
-            config.delay_cache_until_active,
-            "the cache is always filled",
-        ),
+        ("delayCacheUntilActive", config.delay_cache_until_active, "the cache is always filled"),
     ];
     let set = fields.into_iter().filter(|(_, is_set, _)| *is_set);
-    let mut notices: Vec<String> = set
-        .map(|(field, _, why)| format!("{field}: has no effect: {why}"))
-        .collect();
-    notices.extend(sampling(
-        config.percentage_of_nodes_to_score,
-        &FieldPath::root(),
-    ));
+    let mut notices: Vec<String> =
+        set.map(|(field, _, why)| format!("{field}: has no effect: {why}")).collect();
+    notices.extend(sampling(config.percentage_of_nodes_to_score, &FieldPath::root()));
     notices
 }
 
@@ -77,19 +61,11 @@ pub(super) fn of_profile(
     let multi_point = &profile.plugins.multi_point;
     for (index, plugin) in multi_point.enabled.iter().enumerate() {
         if plugin.weight.is_some() && !known.scores(&plugin.name) {
-            notices.push(idle_weight(
-                &path.field("enabled").index(index),
-                &plugin.name,
-            ));
+            notices.push(idle_weight(&path.field("enabled").index(index), &plugin.name));
         }
     }
     notices.extend(of_removed(multi_point, &path));
-    notices.extend(of_args(
-        &profile.plugin_config,
-        &plugin_config,
-        effective,
-        known,
-    ));
+    notices.extend(of_args(&profile.plugin_config, &plugin_config, effective, known));
     notices
 }
 
@@ -109,9 +85,7 @@ fn of_enabled(
         }
         if !runs(name, point, effective) {
             let point = point.name();
-            notices.push(format!(
-                "{path}: has no effect: {name} does not run at {point}"
-            ));
+            notices.push(format!("{path}: has no effect: {name} does not run at {point}"));
         }
         if plugin.weight.is_some() && point != ExtensionPoint::Score {
             notices.push(idle_weight(&path, name));
@@ -136,9 +110,8 @@ fn of_preparation(merged: &Merged<'_>, path: &FieldPath) -> Vec<String> {
         if !lost.is_empty() {
             let path = path.field(preparation.name()).field("disabled");
             let (names, stage) = (lost.join(", "), stage.name());
-            notices.push(format!(
-                "{path}: takes {stage}, which it prepares, away too from {names}"
-            ));
+            notices
+                .push(format!("{path}: takes {stage}, which it prepares, away too from {names}"));
         }
     }
     notices
@@ -150,10 +123,7 @@ fn of_removed(set: &PluginSet, path: &FieldPath) -> Vec<String> {
         .filter(|(_, plugin)| REMOVED.contains(&plugin.name.as_str()))
         .map(|(index, plugin)| {
             let path = path.field("disabled").index(index);
-            format!(
-                "{path}: has no effect: there is no {} any more",
-                plugin.name
-            )
+            format!("{path}: has no effect: there is no {} any more", plugin.name)
         })
         .collect()
 }
@@ -164,15 +134,9 @@ fn of_args(
     effective: &EffectiveProfile,
     known: &Known<'_>,
 ) -> Vec<String> {
-    let runs_anywhere = |name: &str| {
-        ExtensionPoint::ALL
-            .into_iter()
-            .any(|point| runs(name, point, effective))
-    };
-    let given = configs
-        .iter()
-        .enumerate()
-        .filter(|(_, config)| !config.args.is_null());
+    let runs_anywhere =
+        |name: &str| ExtensionPoint::ALL.into_iter().any(|point| runs(name, point, effective));
+    let given = configs.iter().enumerate().filter(|(_, config)| !config.args.is_null());
     let idle = given.filter(|(_, config)| !runs_anywhere(&config.name));
     idle.map(|(index, config)| {
         let path = path.index(index).field("args");
@@ -189,9 +153,7 @@ fn of_args(
 fn sampling(percentage: Option<i32>, path: &FieldPath) -> Option<String> {
     let value = percentage.filter(|value| *value != 0 && *value != 100)?;
     let path = path.field("percentageOfNodesToScore");
-    Some(format!(
-        "{path}: {value} has no effect: all nodes are considered for every pod"
-    ))
+    Some(format!("{path}: {value} has no effect: all nodes are considered for every pod"))
 }
 
 fn idle_weight(path: &FieldPath, name: &str) -> String {

@@ -29,10 +29,6 @@ impl FieldPath {
 
 impl fmt::Display for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() {
-            "the document"
-        } else {
-            &self.0
-        })
+        f.write_str(if self.0.is_empty() { "the document" } else { &self.0 })
     }
 }

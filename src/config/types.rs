@@ -139,9 +139,7 @@ pub struct PluginConfig {
 impl PluginSet {
     /// Whether `name` stands under `disabled`, by itself or through `*`.
     pub(super) fn disables(&self, name: &str) -> bool {
-        self.disabled
-            .iter()
-            .any(|p| p.name == name || p.name == "*")
+        self.disabled.iter().any(|p| p.name == name || p.name == "*")
     }
 
     /// Whether `name` stands under `enabled`.

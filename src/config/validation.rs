@@ -35,11 +35,7 @@ pub(super) fn check_version(document: &Value) -> Result<(), ConfigError> {
         Some(API_VERSION) => KIND,
         Some(UPSTREAM_API_VERSION) => UPSTREAM_KIND,
         _ => {
-            return Err(ConfigError::invalid(
-                root.field("apiVersion"),
-                &api_version,
-                &versions,
-            ));
+            return Err(ConfigError::invalid(root.field("apiVersion"), &api_version, &versions));
         }
     };
     let found = text("kind", kind)?;
@@ -53,12 +49,7 @@ pub(super) fn validate(
 ) -> Result<(), ConfigError> {
     let root = FieldPath::root();
     let parallelism = config.parallelism();
-    require(
-        parallelism > 0,
-        root.field("parallelism"),
-        &parallelism,
-        "greater than 0",
-    )?;
+    require(parallelism > 0, root.field("parallelism"), &parallelism, "greater than 0")?;
     validate_leader_election(&config.leader_election, &root.field("leaderElection"))?;
     validate_client_connection(&config.client_connection, &root.field("clientConnection"))?;
     validate_percentage(config.percentage_of_nodes_to_score, &root)?;
@@ -70,10 +61,7 @@ pub(super) fn validate(
         let name_path = path.field("schedulerName");
         if name.is_empty() {
             let expected = "the name that pods say in spec.schedulerName".to_owned();
-            return Err(ConfigError::Missing {
-                path: name_path,
-                expected,
-            });
+            return Err(ConfigError::Missing { path: name_path, expected });
         }
         require_first(&mut names, &name, &name_path)?;
         validate_profile(profile, &path, known)?;
@@ -106,28 +94,13 @@ fn validate_leader_election(
     ];
     for (name, duration) in durations {
         let value = duration.to_string();
-        require(
-            duration.is_positive(),
-            path.field(name),
-            &value,
-            "longer than 0s",
-        )?;
+        require(duration.is_positive(), path.field(name), &value, "longer than 0s")?;
     }
     let (lease, renew) = (election.lease_duration(), election.renew_deadline());
     let expected = format!("longer than renewDeadline, {renew}");
-    require(
-        lease > renew,
-        path.field("leaseDuration"),
-        &lease.to_string(),
-        &expected,
-    )?;
+    require(lease > renew, path.field("leaseDuration"), &lease.to_string(), &expected)?;
     let lock = election.resource_lock();
-    require(
-        lock == "leases",
-        path.field("resourceLock"),
-        &lock,
-        "leases, the only kind of lock",
-    )
+    require(lock == "leases", path.field("resourceLock"), &lock, "leases, the only kind of lock")
 }
 
 fn validate_client_connection(
@@ -168,19 +141,10 @@ fn validate_profile(
         for (index, plugin) in set.enabled.iter().enumerate() {
             let path = path.field("enabled").index(index).field("name");
             let expected = format!("a plugin that has the extension point {}", point.name());
-            require(
-                known.may_enable(&plugin.name, point),
-                path,
-                &plugin.name,
-                &expected,
-            )?;
+            require(known.may_enable(&plugin.name, point), path, &plugin.name, &expected)?;
         }
     }
-    validate_set(
-        &profile.plugins.multi_point,
-        &plugins.field("multiPoint"),
-        known,
-    )?;
+    validate_set(&profile.plugins.multi_point, &plugins.field("multiPoint"), known)?;
     validate_plugin_config(&profile.plugin_config, &path.field("pluginConfig"), known)
 }
 
@@ -262,11 +226,7 @@ fn require_known(name: &str, path: &FieldPath, known: &Known<'_>) -> Result<(), 
         return Ok(());
     }
     let path = path.field("name");
-    Err(ConfigError::UnknownPlugin {
-        path,
-        value: shown(&name),
-        expected: known.names(),
-    })
+    Err(ConfigError::UnknownPlugin { path, value: shown(&name), expected: known.names() })
 }
 
 /// Notes that `name` stands at `path`, unless it has stood somewhere before.
@@ -277,10 +237,8 @@ fn require_first(
 ) -> Result<(), ConfigError> {
     match seen.insert(name.to_owned(), path.clone()) {
         None => Ok(()),
-        Some(first) => Err(ConfigError::Duplicate {
-            path: path.clone(),
-            value: shown(&name),
-            first,
-        }),
+        Some(first) => {
+            Err(ConfigError::Duplicate { path: path.clone(), value: shown(&name), first })
+        }
     }
 }

@@ -31,11 +31,8 @@ impl Diagnosis {
         if self.nodes == 0 {
             return "no nodes available to schedule pods".to_owned();
         }
-        let mut items: Vec<String> = self
-            .reasons()
-            .into_iter()
-            .map(|(reason, nodes)| format!("{nodes} {reason}"))
-            .collect();
+        let mut items: Vec<String> =
+            self.reasons().into_iter().map(|(reason, nodes)| format!("{nodes} {reason}")).collect();
         items.sort_unstable();
         if !items.is_empty() {
             text = format!("{text} {}.", items.join(", "));
@@ -46,15 +43,8 @@ impl Diagnosis {
     /// The plugins whose verdict has to change before the pod can be placed.
     pub fn unschedulable_plugins(&self) -> BTreeSet<Str> {
         let mut plugins = self.narrowed_by.clone();
-        plugins.extend(
-            self.rejected
-                .iter()
-                .filter_map(|(plugin, _)| plugin.clone()),
-        );
-        let refusing = self
-            .refusals
-            .iter()
-            .filter(|(_, refusals)| !refusals.is_empty());
+        plugins.extend(self.rejected.iter().filter_map(|(plugin, _)| plugin.clone()));
+        let refusing = self.refusals.iter().filter(|(_, refusals)| !refusals.is_empty());
         plugins.extend(refusing.map(|(plugin, _)| plugin.clone()));
         plugins
     }
@@ -62,9 +52,7 @@ impl Diagnosis {
     /// How many nodes each plugin refused for each reason.
     pub fn by_plugin(&self) -> Vec<(Str, Str, usize)> {
         if let Some((plugin, status)) = &self.rejected {
-            let plugin = plugin
-                .clone()
-                .unwrap_or_else(|| self.narrowed_by_text().into());
+            let plugin = plugin.clone().unwrap_or_else(|| self.narrowed_by_text().into());
             return vec![(plugin, status.message().into(), self.nodes)];
         }
         let mut rows = Vec::new();
@@ -82,24 +70,14 @@ impl Diagnosis {
 
     /// Whether evicting pods may help on some node.
     pub fn may_preempt(&self) -> bool {
-        let statuses = self
-            .refusals
-            .iter()
-            .flat_map(|(_, refusals)| refusals.counts());
+        let statuses = self.refusals.iter().flat_map(|(_, refusals)| refusals.counts());
         let rejected = self.rejected.iter().map(|(_, status)| status.code);
-        statuses
-            .map(|(status, _)| status.code)
-            .chain(rejected)
-            .any(|c| c == Code::Unschedulable)
+        statuses.map(|(status, _)| status.code).chain(rejected).any(|c| c == Code::Unschedulable)
     }
 
     fn reasons(&self) -> BTreeMap<Str, usize> {
         let mut reasons: BTreeMap<Str, usize> = BTreeMap::new();
-        for (status, nodes) in self
-            .refusals
-            .iter()
-            .flat_map(|(_, refusals)| refusals.counts())
-        {
+        for (status, nodes) in self.refusals.iter().flat_map(|(_, refusals)| refusals.counts()) {
             for reason in &status.reasons {
                 *reasons.entry(reason.clone()).or_default() += nodes;
             }
@@ -111,11 +89,7 @@ impl Diagnosis {
     }
 
     fn outside_reason(&self) -> Str {
-        format!(
-            "node(s) didn't satisfy plugin(s) [{}]",
-            self.narrowed_by_text()
-        )
-        .into()
+        format!("node(s) didn't satisfy plugin(s) [{}]", self.narrowed_by_text()).into()
     }
 
     fn narrowed_by_text(&self) -> String {

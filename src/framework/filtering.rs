@@ -41,10 +41,7 @@ impl Framework {
             ..Diagnosis::default()
         };
         if prepared.rejected.is_some() {
-            return Ok(Filtered {
-                feasible: Vec::new(),
-                diagnosis,
-            });
+            return Ok(Filtered { feasible: Vec::new(), diagnosis });
         }
         let mut refusals = self.no_refusals();
         let mut asked = present.clone();
@@ -53,10 +50,7 @@ impl Framework {
             let mut alone: NodeSet = [node].into_iter().collect();
             let run = self.run_filters(pod, view, &prepared, &mut alone, &mut refusals);
             if run.is_ok() && !alone.is_empty() {
-                return Ok(Filtered {
-                    feasible: vec![node],
-                    diagnosis,
-                });
+                return Ok(Filtered { feasible: vec![node], diagnosis });
             }
             // A refused one has its verdict, also where it lies outside the narrowing. Where a
             // filter failed there is none, and the failure may come again below.
@@ -69,10 +63,7 @@ impl Framework {
         diagnosis.nodes_outside = asked.len() - alive.len();
         self.run_filters(pod, view, &prepared, &mut alive, &mut refusals)?;
         diagnosis.refusals = self.named(refusals);
-        Ok(Filtered {
-            feasible: alive.iter().collect(),
-            diagnosis,
-        })
+        Ok(Filtered { feasible: alive.iter().collect(), diagnosis })
     }
 
     /// Whether the pod can run on this node.
@@ -207,9 +198,7 @@ impl Framework {
         let (name, _) = &self.filters[position];
         let mut refused = Refusals::default();
         contained(name, || filter.filter(nodes, &mut refused))?;
-        let failure = refused
-            .counts()
-            .find(|(status, nodes)| *nodes > 0 && !status.is_refusal());
+        let failure = refused.counts().find(|(status, nodes)| *nodes > 0 && !status.is_refusal());
         match failure {
             Some((status, _)) => Err(CycleError::new(name, status.message())),
             None => Ok((name, refused)),
@@ -232,10 +221,7 @@ impl Framework {
                 continue;
             }
             let added = nominated.into_iter().map(|other| (other, node)).collect();
-            let with = view.with(Overlay {
-                added,
-                ..Overlay::default()
-            });
+            let with = view.with(Overlay { added, ..Overlay::default() });
             let mut alone: NodeSet = [node].into_iter().collect();
             // A filter that skips this pod also skips it here, as upstream's does.
             for (position, _) in &prepared.filters {
@@ -265,10 +251,7 @@ impl Framework {
 
     fn named(&self, refusals: Vec<Refusals>) -> Vec<(Str, Refusals)> {
         let names = self.filters.iter().map(|(name, _)| name.clone());
-        names
-            .zip(refusals)
-            .filter(|(_, refusals)| !refusals.is_empty())
-            .collect()
+        names.zip(refusals).filter(|(_, refusals)| !refusals.is_empty()).collect()
     }
 }
 

@@ -31,17 +31,9 @@ pub enum ProfileError {
     #[error("the configuration has no profile")]
     None,
     #[error("profile {profile}: {plugin} is no plugin for {point}")]
-    NoSuchPlugin {
-        profile: Str,
-        plugin: Str,
-        point: &'static str,
-    },
+    NoSuchPlugin { profile: Str, plugin: Str, point: &'static str },
     #[error("profile {profile}: pluginConfig of {plugin}")]
-    Args {
-        profile: Str,
-        plugin: Str,
-        source: ArgsError,
-    },
+    Args { profile: Str, plugin: Str, source: ArgsError },
 }
 
 /// The cycle failed: a bug, or an input that cannot be evaluated.
@@ -54,11 +46,7 @@ pub struct CycleError {
 
 impl Framework {
     pub fn new(profile: &EffectiveProfile, registry: &Registry) -> Result<Self, ProfileError> {
-        let mut plugins = Plugins {
-            profile,
-            registry,
-            built: BTreeMap::new(),
-        };
+        let mut plugins = Plugins { profile, registry, built: BTreeMap::new() };
         let mut framework = Self {
             scheduler_name: profile.scheduler_name.clone(),
             pre_enqueue: Vec::new(),
@@ -110,10 +98,7 @@ impl Framework {
         if rejectors.contains(unsupported::UNSUPPORTED_FIELDS) {
             return unsupported::hint(event);
         }
-        let rejecting = self
-            .filters
-            .iter()
-            .filter(|(name, _)| rejectors.contains(name));
+        let rejecting = self.filters.iter().filter(|(name, _)| rejectors.contains(name));
         let mut hints = rejecting.map(|(name, plugin)| {
             contained(name, || plugin.hint(pod, event)).unwrap_or(Hint::Queue)
         });
@@ -148,9 +133,7 @@ impl Plugins<'_> {
             self.built.insert(name.clone(), built);
         }
         let built = self.built.get(name).cloned();
-        built
-            .and_then(role)
-            .ok_or_else(|| self.no_such(point, name))
+        built.and_then(role).ok_or_else(|| self.no_such(point, name))
     }
 
     fn no_such(&self, point: &'static str, plugin: &Str) -> ProfileError {
@@ -164,10 +147,7 @@ impl Plugins<'_> {
 
 impl CycleError {
     pub(super) fn new(plugin: &Str, reason: impl Into<String>) -> Self {
-        Self {
-            plugin: plugin.clone(),
-            reason: reason.into(),
-        }
+        Self { plugin: plugin.clone(), reason: reason.into() }
     }
 }
 
@@ -183,9 +163,6 @@ pub(super) fn contained<T>(name: &Str, stage: impl FnOnce() -> T) -> Result<T, C
         metrics::plugin_misbehaved(name, "panic");
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        CycleError::new(
-            name,
-            format!("the plugin panicked: {}", text.unwrap_or_default()),
-        )
+        CycleError::new(name, format!("the plugin panicked: {}", text.unwrap_or_default()))
     })
 }

@@ -3,10 +3,7 @@
 mod cluster_event;
 mod diagnosis;
 mod filtering;
-#[expect(
-    clippy::module_inception,
-    reason = "the framework is what the room is named after"
-)]
+#[expect(clippy::module_inception, reason = "the framework is what the room is named after")]
 mod framework;
 mod node_plugin;
 mod normalize;

@@ -65,10 +65,7 @@ struct LiftedStage<'a, P: NodePlugin> {
 impl<T> Ready<T> {
     /// Ready, and any node may pass.
     pub fn new(pre: T) -> Self {
-        Self {
-            pre,
-            narrowed: None,
-        }
+        Self { pre, narrowed: None }
     }
 }
 
@@ -82,12 +79,7 @@ impl<P: NodePlugin> SetPlugin for Lifted<P> {
             Prepared::Skip => Prepared::Skip,
             Prepared::Reject(status) => Prepared::Reject(status),
             Prepared::Ready(Ready { pre, narrowed }) => Prepared::Ready(ReadyFilter {
-                filter: Box::new(LiftedStage {
-                    plugin: &self.0,
-                    pre,
-                    view,
-                    nodes: &[],
-                }),
+                filter: Box::new(LiftedStage { plugin: &self.0, pre, view, nodes: &[] }),
                 narrowed,
             }),
         }
@@ -102,12 +94,9 @@ impl<P: NodePlugin> SetPlugin for Lifted<P> {
         match self.0.prepare(pod, view) {
             Prepared::Skip => Prepared::Skip,
             Prepared::Reject(status) => Prepared::Reject(status),
-            Prepared::Ready(Ready { pre, .. }) => Prepared::Ready(Box::new(LiftedStage {
-                plugin: &self.0,
-                pre,
-                view,
-                nodes,
-            })),
+            Prepared::Ready(Ready { pre, .. }) => {
+                Prepared::Ready(Box::new(LiftedStage { plugin: &self.0, pre, view, nodes }))
+            }
         }
     }
 

@@ -31,11 +31,7 @@ impl Normalize {
 fn by_max(scores: &mut [i64], reverse: bool) {
     let max = scores.iter().copied().max().unwrap_or(0).max(0);
     for score in scores {
-        let share = if max > 0 {
-            SCORE_MAX.saturating_mul(*score) / max
-        } else {
-            *score
-        };
+        let share = if max > 0 { SCORE_MAX.saturating_mul(*score) / max } else { *score };
         *score = match (reverse, max) {
             (false, _) => share,
             (true, 0) => SCORE_MAX,
@@ -52,11 +48,7 @@ fn by_range(scores: &mut [i64]) {
     let range = i128::from(max) - i128::from(min);
     for score in scores {
         let above = i128::from(*score) - i128::from(min);
-        let share = if range > 0 {
-            i128::from(SCORE_MAX) * above / range
-        } else {
-            0
-        };
+        let share = if range > 0 { i128::from(SCORE_MAX) * above / range } else { 0 };
         *score = i64::try_from(share).unwrap_or(0);
     }
 }

@@ -68,9 +68,7 @@ impl Refusals {
 
     /// How many nodes each status was given to.
     pub fn counts(&self) -> impl Iterator<Item = (&Status, usize)> {
-        self.statuses
-            .iter()
-            .map(|(status, nodes)| (status, nodes.len()))
+        self.statuses.iter().map(|(status, nodes)| (status, nodes.len()))
     }
 
     /// Adds the refusals of another run of the same filter.
@@ -92,10 +90,7 @@ mod tests {
     use super::*;
 
     fn nodes(positions: &[usize]) -> NodeSet {
-        positions
-            .iter()
-            .map(|node| NodeIndex::from_usize(*node))
-            .collect()
+        positions.iter().map(|node| NodeIndex::from_usize(*node)).collect()
     }
 
     #[test]

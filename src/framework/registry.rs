@@ -36,11 +36,7 @@ pub enum ArgsError {
     #[error("{0}")]
     Decode(String),
     #[error("{field}: {value}: expected {expected}")]
-    Invalid {
-        field: String,
-        value: String,
-        expected: String,
-    },
+    Invalid { field: String, value: String, expected: String },
 }
 
 /// The plugins that a scheduler may use.
@@ -56,21 +52,13 @@ impl Registration {
         points: &'static [Point],
         weight: u32,
     ) -> Self {
-        Self {
-            name: P::NAME,
-            summary,
-            points,
-            weight,
-            build: build_node_plugin::<P>,
-        }
+        Self { name: P::NAME, summary, points, weight, build: build_node_plugin::<P> }
     }
 }
 
 impl Registry {
     pub fn new(plugins: impl IntoIterator<Item = Registration>) -> Self {
-        Self {
-            plugins: plugins.into_iter().collect(),
-        }
+        Self { plugins: plugins.into_iter().collect() }
     }
 
     /// The same with one more plugin, which runs after the others.
@@ -101,10 +89,7 @@ impl Registry {
 
 impl Instance {
     pub fn of_set(plugin: impl SetPlugin + 'static) -> Self {
-        Self {
-            set: Some(Arc::new(plugin)),
-            ..Self::default()
-        }
+        Self { set: Some(Arc::new(plugin)), ..Self::default() }
     }
 }
 

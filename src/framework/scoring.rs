@@ -40,11 +40,7 @@ impl Framework {
             }
             if let Some(columns) = columns.as_deref_mut() {
                 let normalized = scores.clone();
-                columns.push(ScoreColumn {
-                    plugin: name.clone(),
-                    raw,
-                    normalized,
-                });
+                columns.push(ScoreColumn { plugin: name.clone(), raw, normalized });
             }
         }
         Ok(totals)
@@ -60,18 +56,11 @@ fn run_score(
 ) -> Result<Vec<i64>, CycleError> {
     let raw = contained(name, || {
         stage.score(scores);
-        let raw = if keep_raw {
-            scores.to_vec()
-        } else {
-            Vec::new()
-        };
+        let raw = if keep_raw { scores.to_vec() } else { Vec::new() };
         stage.normalize(scores);
         raw
     })?;
-    match scores
-        .iter()
-        .find(|score| !(0..=SCORE_MAX).contains(*score))
-    {
+    match scores.iter().find(|score| !(0..=SCORE_MAX).contains(*score)) {
         None => Ok(raw),
         Some(score) => {
             metrics::plugin_misbehaved(name, "score_out_of_range");

@@ -30,31 +30,19 @@ pub struct Status {
 
 impl Status {
     pub fn success() -> Self {
-        Self {
-            code: Code::Success,
-            reasons: Vec::new(),
-        }
+        Self { code: Code::Success, reasons: Vec::new() }
     }
 
     pub fn unschedulable(reason: impl Into<Str>) -> Self {
-        Self {
-            code: Code::Unschedulable,
-            reasons: vec![reason.into()],
-        }
+        Self { code: Code::Unschedulable, reasons: vec![reason.into()] }
     }
 
     pub fn unresolvable(reason: impl Into<Str>) -> Self {
-        Self {
-            code: Code::UnschedulableAndUnresolvable,
-            reasons: vec![reason.into()],
-        }
+        Self { code: Code::UnschedulableAndUnresolvable, reasons: vec![reason.into()] }
     }
 
     pub fn error(reason: impl Into<Str>) -> Self {
-        Self {
-            code: Code::Error,
-            reasons: vec![reason.into()],
-        }
+        Self { code: Code::Error, reasons: vec![reason.into()] }
     }
 
     pub fn is_success(&self) -> bool {

@@ -43,10 +43,7 @@ impl<const LETTER: char> NodePlugin for Obedient<LETTER> {
     fn prepare(&self, _: &PodInfo, _: &View<'_>) -> Prepared<Ready<()>> {
         match &self.0.reject {
             Some(status) => Prepared::Reject(status.clone()),
-            None => Prepared::Ready(Ready {
-                pre: (),
-                narrowed: self.0.narrow.clone(),
-            }),
+            None => Prepared::Ready(Ready { pre: (), narrowed: self.0.narrow.clone() }),
         }
     }
 
@@ -78,11 +75,7 @@ impl QueueSortPlugin for InOrder {
 
 impl BindPlugin for InOrder {
     fn binding(&self, _: &PodInfo, node: &Str) -> Binding {
-        Binding {
-            uid: "".into(),
-            resource_version: "".into(),
-            node: node.clone(),
-        }
+        Binding { uid: "".into(), resource_version: "".into(), node: node.clone() }
     }
 }
 
@@ -167,10 +160,7 @@ fn the_first_refusal_of_a_node_is_reported() {
     let full = || unschedulable("full");
     let tainted = || unresolvable("tainted");
     check(json!({}), "n1 n2 n3");
-    check(
-        json!({"B": {"refuse": {"n1": full(), "n3": tainted()}}}),
-        "n2",
-    );
+    check(json!({"B": {"refuse": {"n1": full(), "n3": tainted()}}}), "n2");
     check(
         json!({
             "A": {"refuse": {"n1": tainted()}},
@@ -196,10 +186,7 @@ fn plugins_that_name_nodes_narrow_to_what_they_have_in_common() {
     let check = |orders, expected: &str| {
         assert_eq!(outcome(orders, pod("a"), &cluster()), expected);
     };
-    check(
-        json!({"A": {"narrow": ["n3", "gone"]}, "C": {"narrow": ["n1", "n3"]}}),
-        "n3",
-    );
+    check(json!({"A": {"narrow": ["n3", "gone"]}, "C": {"narrow": ["n1", "n3"]}}), "n3");
     check(
         json!({"A": {"narrow": ["n1"]}, "B": {"refuse": {"n1": unschedulable("full")}}}),
         "0/3 nodes are available: 1 full, 2 node(s) didn't satisfy plugin(s) [A]. <A B>",
@@ -268,11 +255,7 @@ fn the_node_set_aside_for_the_pod_itself_is_tried_first() {
         assert_eq!(outcome(orders, pod, &cluster()), expected);
     };
     check(json!({}), "n2", "n2");
-    check(
-        json!({"A": {"refuse": {"n2": unschedulable("full")}}}),
-        "n2",
-        "n1 n3",
-    );
+    check(json!({"A": {"refuse": {"n2": unschedulable("full")}}}), "n2", "n1 n3");
     check(json!({}), "gone", "n1 n2 n3");
     // It has its own verdict also where other plugins name other nodes.
     check(
@@ -287,10 +270,7 @@ fn the_node_set_aside_for_the_pod_itself_is_tried_first() {
 #[test]
 fn a_pod_yields_to_pods_nominated_with_its_priority_or_more() {
     let mut snapshot = cluster();
-    snapshot.nominate(
-        info(pod("waiting").priority(5).nominated("n2")),
-        &"n2".into(),
-    );
+    snapshot.nominate(info(pod("waiting").priority(5).nominated("n2")), &"n2".into());
     let check = |pod: PodBuilder, orders, expected: &str| {
         assert_eq!(outcome(orders, pod, &snapshot), expected);
     };
@@ -318,32 +298,19 @@ fn each_filter_can_be_asked_by_itself() {
     let (snapshot, pod) = (cluster(), info(pod("a")));
     let view = snapshot.view();
     let prepared = framework.prepare_filters(&pod, &view).unwrap();
-    let all = framework
-        .each_filter(&prepared, view.nodes().present())
-        .unwrap();
+    let all = framework.each_filter(&prepared, view.nodes().present()).unwrap();
     let refused = |refusals: &Refusals| {
-        let nodes = refusals
-            .iter()
-            .map(|(node, _)| view.nodes().name(node).to_string());
+        let nodes = refusals.iter().map(|(node, _)| view.nodes().name(node).to_string());
         nodes.collect::<Vec<_>>().join(" ")
     };
-    let all: Vec<_> = all
-        .iter()
-        .map(|(name, all)| (&**name, refused(all)))
-        .collect();
+    let all: Vec<_> = all.iter().map(|(name, all)| (&**name, refused(all))).collect();
     let expected = [("A", "n1"), ("B", ""), ("C", "n1 n3")];
     assert_eq!(all, expected.map(|(name, nodes)| (name, nodes.to_owned())));
     let first = framework.first_refusals(&pod, &view, &prepared, view.nodes().present());
-    let first: Vec<_> = first
-        .unwrap()
-        .iter()
-        .map(|(name, all)| (name.clone(), refused(all)))
-        .collect();
+    let first: Vec<_> =
+        first.unwrap().iter().map(|(name, all)| (name.clone(), refused(all))).collect();
     let expected = [("A", "n1"), ("C", "n3")];
-    assert_eq!(
-        first,
-        expected.map(|(name, nodes)| (name.into(), nodes.to_owned()))
-    );
+    assert_eq!(first, expected.map(|(name, nodes)| (name.into(), nodes.to_owned())));
 }
 
 #[test]
@@ -358,15 +325,8 @@ fn totals_are_weighted_sums() {
     let mut columns = Vec::new();
     let totals = framework.score(&pod, &snapshot.view(), &nodes, Some(&mut columns));
     assert_eq!(totals.unwrap(), [100, 53, 14]);
-    let columns: Vec<_> = columns
-        .iter()
-        .map(|c| (&*c.plugin, c.raw.clone()))
-        .collect();
-    let expected = [
-        ("A", vec![100, 50, 0]),
-        ("B", vec![0, 0, 7]),
-        ("C", vec![0, 1, 0]),
-    ];
+    let columns: Vec<_> = columns.iter().map(|c| (&*c.plugin, c.raw.clone())).collect();
+    let expected = [("A", vec![100, 50, 0]), ("B", vec![0, 0, 7]), ("C", vec![0, 1, 0])];
     assert_eq!(columns, expected);
 }
 
@@ -376,9 +336,7 @@ fn a_score_out_of_range_and_a_panic_fail_the_cycle_and_nothing_else() {
     let nodes: Vec<NodeIndex> = snapshot.nodes().present().iter().collect();
     let check = |score: i64| {
         let framework = framework(json!({"B": {"scores": {"n1": score}}}));
-        let error = framework
-            .score(&pod, &snapshot.view(), &nodes, None)
-            .unwrap_err();
+        let error = framework.score(&pod, &snapshot.view(), &nodes, None).unwrap_err();
         let expected = format!("running B: score {score} is not between 0 and 100");
         assert_eq!(error.to_string(), expected);
     };
@@ -387,10 +345,7 @@ fn a_score_out_of_range_and_a_panic_fail_the_cycle_and_nothing_else() {
     check(i64::MIN);
     let panics = framework(json!({"B": {"panic": true}}));
     let error = panics.filter(&pod, &snapshot.view()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "running B: the plugin panicked: as ordered"
-    );
+    assert_eq!(error.to_string(), "running B: the plugin panicked: as ordered");
     assert!(!panics.fits(&pod, &snapshot.view(), nodes[0]));
 }
 
@@ -400,18 +355,13 @@ fn a_node_fits_if_no_filter_refuses_it() {
     let check = |orders, expected: [bool; 3]| {
         let framework = framework(orders);
         let nodes = snapshot.nodes().present().iter();
-        let fits: Vec<_> = nodes
-            .map(|n| framework.fits(&pod, &snapshot.view(), n))
-            .collect();
+        let fits: Vec<_> = nodes.map(|n| framework.fits(&pod, &snapshot.view(), n)).collect();
         assert_eq!(fits, expected);
     };
     check(json!({}), [true, true, true]);
     check(json!({"B": {"room": 1}}), [false, true, true]);
     check(json!({"B": {"narrow": ["n2"]}}), [false, true, false]);
-    check(
-        json!({"B": {"reject": unschedulable("not now")}}),
-        [false, false, false],
-    );
+    check(json!({"B": {"reject": unschedulable("not now")}}), [false, false, false]);
 }
 
 #[test]
@@ -426,11 +376,7 @@ fn an_unsupported_field_keeps_the_pod_pending_whatever_the_profile() {
     let reason = "spec.volumes[1].persistentVolumeClaim (\"data\"): \
                   volumes that need a claim or a disk are not supported yet";
     let expected = format!("0/3 nodes are available: {reason}. <UnsupportedFields>");
-    let found = outcome(
-        json!({"A": {"panic": true}}),
-        pod("a").with(claim),
-        &cluster(),
-    );
+    let found = outcome(json!({"A": {"panic": true}}), pod("a").with(claim), &cluster());
     assert_eq!(found, expected);
     let empty = outcome(json!({}), pod("a").with(claim), &Snapshot::default());
     assert_eq!(empty, expected.replace("0/3", "0/0"));
@@ -440,20 +386,14 @@ fn an_unsupported_field_keeps_the_pod_pending_whatever_the_profile() {
     let view = snapshot.view();
     let filtered = framework.filter(&waiting, &view).unwrap();
     assert!(!filtered.diagnosis.may_preempt());
-    assert_eq!(
-        filtered.diagnosis.by_plugin(),
-        [("UnsupportedFields".into(), reason.into(), 3)]
-    );
+    assert_eq!(filtered.diagnosis.by_plugin(), [("UnsupportedFields".into(), reason.into(), 3)]);
     let node = view.nodes().present().iter().next().unwrap();
     assert!(!framework.fits(&waiting, &view, node));
     let (new, changed) = (NodeInfo::new(&node_named("n4")), info(pod("a")));
     let rejectors = filtered.diagnosis.unschedulable_plugins();
     let hint = |event| framework.hint(&rejectors, &waiting, &event);
     assert_eq!(hint(ClusterEvent::NodeAdded(&new)), Hint::Skip);
-    let update = ClusterEvent::WaitingPodUpdated {
-        old: &waiting,
-        new: &changed,
-    };
+    let update = ClusterEvent::WaitingPodUpdated { old: &waiting, new: &changed };
     assert_eq!(hint(update), Hint::Queue);
 }
 
@@ -483,31 +423,14 @@ fn everything_that_upstream_decides_by_volume_claim_or_group_is_unsupported() {
         "rbd",
         "iscsi",
     ] {
-        check(
-            volume(source),
-            Some(&format!("spec.volumes[0].{source} (\"v\")")),
-        );
+        check(volume(source), Some(&format!("spec.volumes[0].{source} (\"v\")")));
     }
-    for source in [
-        "emptyDir",
-        "configMap",
-        "secret",
-        "projected",
-        "hostPath",
-        "nfs",
-        "csi",
-    ] {
+    for source in ["emptyDir", "configMap", "secret", "projected", "hostPath", "nfs", "csi"] {
         check(volume(source), None);
     }
     check(json!({"volumes": [{"name": "v", "rbd": null}]}), None);
-    check(
-        json!({"resourceClaims": [{"name": "gpu"}]}),
-        Some("spec.resourceClaims[0] (\"gpu\")"),
-    );
-    check(
-        json!({"schedulingGroup": {"podGroupName": "g"}}),
-        Some("spec.schedulingGroup (\"g\")"),
-    );
+    check(json!({"resourceClaims": [{"name": "gpu"}]}), Some("spec.resourceClaims[0] (\"gpu\")"));
+    check(json!({"schedulingGroup": {"podGroupName": "g"}}), Some("spec.schedulingGroup (\"g\")"));
     check(json!({}), None);
 }
 
@@ -517,10 +440,7 @@ fn hints_of_the_rejecting_plugins_count() {
     let new = NodeInfo::new(&node_named("n4"));
     let check = |rejectors: &[&str], event: ClusterEvent<'_>, expected: Hint| {
         let rejectors = rejectors.iter().map(|name| Str::from(*name)).collect();
-        assert_eq!(
-            framework.hint(&rejectors, &info(pod("a")), &event),
-            expected
-        );
+        assert_eq!(framework.hint(&rejectors, &info(pod("a")), &event), expected);
     };
     check(&["B"], ClusterEvent::NodeAdded(&new), Hint::Queue);
     check(&["B"], ClusterEvent::NodeRemoved(&new), Hint::Skip);
@@ -536,8 +456,5 @@ fn a_profile_names_only_plugins_that_there_are() {
         ..EffectiveProfile::default()
     };
     let error = Framework::new(&profile, &registry).err().unwrap();
-    assert_eq!(
-        error.to_string(),
-        "profile quorate: Gone is no plugin for queueSort"
-    );
+    assert_eq!(error.to_string(), "profile quorate: Gone is no plugin for queueSort");
 }

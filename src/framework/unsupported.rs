@@ -15,11 +15,7 @@ pub const UNSUPPORTED_FIELDS: &str = "UnsupportedFields";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unsupported<'a> {
     /// A volume that needs a claim or a disk, and the kind of its source.
-    Volume {
-        index: usize,
-        name: &'a str,
-        source: &'static str,
-    },
+    Volume { index: usize, name: &'a str, source: &'static str },
     /// The name of a claim for devices.
     ResourceClaim(&'a str),
     /// The name of a group of pods.
@@ -31,11 +27,7 @@ pub fn unsupported(spec: &api::PodSpec) -> Option<Unsupported<'_>> {
     let mut volumes = spec.volumes.iter().enumerate();
     let volume = volumes.find_map(|(index, volume)| {
         let (name, source) = (&*volume.name, source(volume)?);
-        Some(Unsupported::Volume {
-            index,
-            name,
-            source,
-        })
+        Some(Unsupported::Volume { index, name, source })
     });
     let claims = spec.resource_claims.first();
     let claim = claims.map(|claim| Unsupported::ResourceClaim(&claim.name));
@@ -55,11 +47,7 @@ pub fn unsupported_field(spec: &api::PodSpec) -> Option<String> {
 impl fmt::Display for Unsupported<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Volume {
-                index,
-                name,
-                source,
-            } => write!(
+            Self::Volume { index, name, source } => write!(
                 f,
                 "spec.volumes[{index}].{source} ({name:?}): \
                  volumes that need a claim or a disk are not supported yet"
@@ -68,10 +56,9 @@ impl fmt::Display for Unsupported<'_> {
                 f,
                 "spec.resourceClaims[0] ({name:?}): claims for devices are not supported yet"
             ),
-            Self::SchedulingGroup(name) => write!(
-                f,
-                "spec.schedulingGroup ({name:?}): groups of pods are not supported yet"
-            ),
+            Self::SchedulingGroup(name) => {
+                write!(f, "spec.schedulingGroup ({name:?}): groups of pods are not supported yet")
+            }
         }
     }
 }
@@ -90,16 +77,10 @@ pub(super) fn hint(event: &ClusterEvent<'_>) -> Hint {
 /// and no disk, such as `emptyDir`, `configMap` or `nfs`, fit every node.
 fn source(volume: &api::Volume) -> Option<&'static str> {
     let sources = [
-        (
-            volume.persistent_volume_claim.is_some(),
-            "persistentVolumeClaim",
-        ),
+        (volume.persistent_volume_claim.is_some(), "persistentVolumeClaim"),
         (volume.ephemeral.is_some(), "ephemeral"),
         (volume.gce_persistent_disk.is_some(), "gcePersistentDisk"),
-        (
-            volume.aws_elastic_block_store.is_some(),
-            "awsElasticBlockStore",
-        ),
+        (volume.aws_elastic_block_store.is_some(), "awsElasticBlockStore"),
         (volume.azure_disk.is_some(), "azureDisk"),
         (volume.azure_file.is_some(), "azureFile"),
         (volume.cinder.is_some(), "cinder"),

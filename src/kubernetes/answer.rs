@@ -39,11 +39,7 @@ pub(super) async fn ask(client: &Client, request: Request<Vec<u8>>, deadline: Po
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => {
             tracing::debug!(%error, "A request got no answer.");
-            if never_left(&error) {
-                Answer::NotSent
-            } else {
-                Answer::Unknown
-            }
+            if never_left(&error) { Answer::NotSent } else { Answer::Unknown }
         }
         Err(_) => Answer::Unknown,
     }
@@ -61,12 +57,9 @@ impl Answer {
             }
             // The API server, or what stands before it, failed on the way.
             Self::Status { code, .. } if *code >= 500 => Outcome::Unknown,
-            Self::Status {
-                code, retry_after, ..
-            } => Outcome::Refused {
-                code: *code,
-                retry_after: *retry_after,
-            },
+            Self::Status { code, retry_after, .. } => {
+                Outcome::Refused { code: *code, retry_after: *retry_after }
+            }
         }
     }
 
@@ -114,11 +107,7 @@ async fn read(response: Response<Body>) -> Result<Answer, kube::Error> {
     let code = response.status().as_u16();
     let retry_after = retry_after(response.headers());
     let body = response.into_body().collect_bytes().await?.to_vec();
-    Ok(Answer::Status {
-        code,
-        retry_after,
-        body,
-    })
+    Ok(Answer::Status { code, retry_after, body })
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
@@ -151,29 +140,16 @@ mod tests {
     use super::*;
 
     fn status(code: u16, body: &str) -> Answer {
-        Answer::Status {
-            code,
-            retry_after: None,
-            body: body.as_bytes().to_vec(),
-        }
+        Answer::Status { code, retry_after: None, body: body.as_bytes().to_vec() }
     }
 
     #[test]
     fn every_answer_has_one_outcome() {
         let check = |answer: Answer, expected: Outcome| assert_eq!(answer.outcome(), expected);
-        let refused = |code| Outcome::Refused {
-            code,
-            retry_after: None,
-        };
+        let refused = |code| Outcome::Refused { code, retry_after: None };
+        check(status(201, r#"{"kind":"Status","metadata":{}}"#), Outcome::Applied(None));
         check(
-            status(201, r#"{"kind":"Status","metadata":{}}"#),
-            Outcome::Applied(None),
-        );
-        check(
-            status(
-                200,
-                r#"{"kind":"Pod","metadata":{"name":"a","resourceVersion":"7"}}"#,
-            ),
+            status(200, r#"{"kind":"Pod","metadata":{"name":"a","resourceVersion":"7"}}"#),
             Outcome::Applied(Some("7".into())),
         );
         check(status(200, "no json"), Outcome::Applied(None));
@@ -192,11 +168,7 @@ mod tests {
         let pod = r#"{"metadata":{"name":"a"}}"#;
         assert!(status(200, pod).pod().is_some());
         assert!(status(409, pod).pod().is_none());
-        assert!(
-            status(200, r#"{"kind":"Status","metadata":{}}"#)
-                .pod()
-                .is_none()
-        );
+        assert!(status(200, r#"{"kind":"Status","metadata":{}}"#).pod().is_none());
     }
 
     #[test]

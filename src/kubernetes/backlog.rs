@@ -42,11 +42,7 @@ pub(super) struct Happening {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Written {
-    Event {
-        note: Note,
-        name: String,
-        at: jiff::Timestamp,
-    },
+    Event { note: Note, name: String, at: jiff::Timestamp },
     Series(Update),
 }
 
@@ -157,10 +153,7 @@ mod tests {
         for id in 0..conditions {
             assert_eq!(backlog.add_condition(statement(id, &id.to_string())), None);
         }
-        assert_eq!(
-            backlog.add_condition(statement(conditions, "new")),
-            Some(EffectId(0))
-        );
+        assert_eq!(backlog.add_condition(statement(conditions, "new")), Some(EffectId(0)));
         assert_eq!(backlog.next(), Some(Job::Condition(statement(1, "1"))));
 
         let mut backlog = Backlog::default();

@@ -51,9 +51,7 @@ impl Calls {
 
     /// How many more calls would start at once.
     pub(super) fn credit(&self) -> Credit {
-        Credit {
-            binds: CALLS_MAX.saturating_sub(self.open()),
-        }
+        Credit { binds: CALLS_MAX.saturating_sub(self.open()) }
     }
 
     /// How many calls wait for their answer.
@@ -84,11 +82,7 @@ impl Calls {
             metrics::call(what, answer.label());
             open.fetch_sub(1, Ordering::AcqRel);
             // Without a reader the daemon is ending.
-            _ = replies.send(Reply {
-                id,
-                outcome: answer.outcome(),
-                pod: answer.pod(),
-            });
+            _ = replies.send(Reply { id, outcome: answer.outcome(), pod: answer.pod() });
         });
     }
 }

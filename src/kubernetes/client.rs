@@ -22,10 +22,7 @@ pub(super) struct Clients {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     #[error("failed to read the kubeconfig {}", path.display())]
-    Kubeconfig {
-        path: PathBuf,
-        source: kube::config::KubeconfigError,
-    },
+    Kubeconfig { path: PathBuf, source: kube::config::KubeconfigError },
     #[error("no --kubeconfig was given, and this is no pod that has a ServiceAccount")]
     NotInCluster(#[source] kube::config::InClusterError),
     #[error("failed to set up the connection to the API server")]
@@ -40,11 +37,7 @@ impl Clients {
         let agent = HeaderValue::from_static(AGENT);
         config.headers.push((USER_AGENT, agent));
         let client = || Client::try_from(config.clone()).map_err(ConnectError::Client);
-        Ok(Self {
-            reading: client()?,
-            binding: client()?,
-            reporting: client()?,
-        })
+        Ok(Self { reading: client()?, binding: client()?, reporting: client()? })
     }
 }
 

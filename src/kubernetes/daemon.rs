@@ -97,41 +97,23 @@ async fn schedule(scheduler: Scheduler, options: Options) -> Result<String, Daem
     reports.start();
     let owner = Owner {
         scheduler,
-        inbox: Inbox {
-            deliveries,
-            replies,
-            stop,
-        },
-        outbox: Outbox {
-            calls: Calls::new(clients.binding, clock, answers),
-            reports,
-        },
+        inbox: Inbox { deliveries, replies, stop },
+        outbox: Outbox { calls: Calls::new(clients.binding, clock, answers), reports },
         recorder,
         health: health.clone(),
         clock,
         synced: BTreeSet::new(),
     };
-    start_feeds(&Desk {
-        client: clients.reading,
-        out,
-        health,
-        clock,
-    });
-    on_its_own_thread(owner)?
-        .await
-        .map_err(|_| DaemonError::Ended)
+    start_feeds(&Desk { client: clients.reading, out, health, clock });
+    on_its_own_thread(owner)?.await.map_err(|_| DaemonError::Ended)
 }
 
 /// One feed for each kind. All pods count, whoever schedules them.
 fn start_feeds(desk: &Desk) {
     macro_rules! start {
         ($kind:ident, $path:literal, $fields:expr, $event:ident) => {
-            let source = Source {
-                kind: Kind::$kind,
-                path: $path,
-                fields: $fields,
-                event: Event::$event,
-            };
+            let source =
+                Source { kind: Kind::$kind, path: $path, fields: $fields, event: Event::$event };
             tokio::spawn(Feed::new(source, desk.clone()).run());
         };
     }
@@ -139,19 +121,9 @@ fn start_feeds(desk: &Desk) {
     start!(Nodes, "/api/v1/nodes", None, Node);
     start!(Namespaces, "/api/v1/namespaces", None, Namespace);
     start!(Services, "/api/v1/services", None, Service);
-    start!(
-        ReplicationControllers,
-        "/api/v1/replicationcontrollers",
-        None,
-        ReplicationController
-    );
+    start!(ReplicationControllers, "/api/v1/replicationcontrollers", None, ReplicationController);
     start!(ReplicaSets, "/apis/apps/v1/replicasets", None, ReplicaSet);
-    start!(
-        StatefulSets,
-        "/apis/apps/v1/statefulsets",
-        None,
-        StatefulSet
-    );
+    start!(StatefulSets, "/apis/apps/v1/statefulsets", None, StatefulSet);
 }
 
 /// Runs the owner on a thread that does nothing else.
@@ -175,22 +147,15 @@ async fn serve(port: u16, health: &Arc<Health>, clock: Clock) -> Result<(), Daem
     if port == 0 {
         return Ok(());
     }
-    let listener = http::bind(port)
-        .await
-        .map_err(|source| DaemonError::Listen { port, source })?;
-    let endpoints = Endpoints {
-        health: health.clone(),
-        clock,
-    };
+    let listener = http::bind(port).await.map_err(|source| DaemonError::Listen { port, source })?;
+    let endpoints = Endpoints { health: health.clone(), clock };
     tokio::spawn(endpoints.serve(listener));
     Ok(())
 }
 
 fn create_recording(recording: Recording) -> Result<Recorder, DaemonError> {
-    Recorder::create(&recording.path, &recording.header).map_err(|source| DaemonError::Record {
-        path: recording.path,
-        source,
-    })
+    Recorder::create(&recording.path, &recording.header)
+        .map_err(|source| DaemonError::Record { path: recording.path, source })
 }
 
 /// Turns true at the first SIGTERM or SIGINT.

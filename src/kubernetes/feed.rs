@@ -72,14 +72,7 @@ where
     T: Object + Clone + DeserializeOwned + Send + 'static,
 {
     pub(super) fn new(source: Source<T>, desk: Desk) -> Self {
-        Self {
-            source,
-            desk,
-            watch: Watch::new(),
-            stream: None,
-            lists: 0,
-            told_synced: false,
-        }
+        Self { source, desk, watch: Watch::new(), stream: None, lists: 0, told_synced: false }
     }
 
     /// Runs until nobody takes the changes any more.

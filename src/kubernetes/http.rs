@@ -45,10 +45,7 @@ async fn live(State(at): State<Endpoints>) -> impl IntoResponse {
     if at.health.is_alive(at.clock.now()) {
         (StatusCode::OK, "ok\n")
     } else {
-        (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the scheduler is stuck\n",
-        )
+        (StatusCode::INTERNAL_SERVER_ERROR, "the scheduler is stuck\n")
     }
 }
 
@@ -57,10 +54,7 @@ async fn ready(State(at): State<Endpoints>) -> impl IntoResponse {
     if complaints.is_empty() {
         (StatusCode::OK, "ok\n".to_owned())
     } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            complaints.join("\n") + "\n",
-        )
+        (StatusCode::SERVICE_UNAVAILABLE, complaints.join("\n") + "\n")
     }
 }
 

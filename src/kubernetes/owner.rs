@@ -180,33 +180,16 @@ impl Outbox {
         let (id, not_after) = (effect.id, effect.not_after);
         let call = |what, written| self.calls.send(what, id, not_after, written);
         match effect.op {
-            Op::Bind {
-                pod,
-                uid,
-                resource_version,
-                node,
-            } => call("bind", requests::bind(&pod, &uid, &resource_version, &node)),
-            Op::Fence {
-                pod,
-                uid,
-                resource_version,
-                value,
-            } => call(
-                "fence",
-                requests::fence(&pod, &uid, &resource_version, &value),
-            ),
+            Op::Bind { pod, uid, resource_version, node } => {
+                call("bind", requests::bind(&pod, &uid, &resource_version, &node))
+            }
+            Op::Fence { pod, uid, resource_version, value } => {
+                call("fence", requests::fence(&pod, &uid, &resource_version, &value))
+            }
             Op::GetPod { pod } => call("get", requests::get(&pod)),
-            Op::PatchCondition {
-                pod,
-                uid,
-                condition,
-            } => self.reports.add_condition(Statement {
-                id,
-                not_after,
-                pod,
-                uid,
-                condition,
-            }),
+            Op::PatchCondition { pod, uid, condition } => {
+                self.reports.add_condition(Statement { id, not_after, pod, uid, condition })
+            }
             Op::Record { note } => self.reports.add_event(note),
         }
     }

@@ -32,11 +32,7 @@ impl Recorder {
     pub(super) fn advance(&mut self, now: Instant, credit: Credit, effects: &[Effect]) {
         self.write(|out| {
             let effects = effects_hash(effects)?;
-            let call: Call = Call::Advance {
-                now,
-                credit,
-                effects,
-            };
+            let call: Call = Call::Advance { now, credit, effects };
             write_line(out, &call)?;
             out.flush()
         });

@@ -98,11 +98,7 @@ impl Reports {
         let what = match state.series.happened(&note, &name, now, wall) {
             Action::Nothing => return,
             Action::Write(update) => Written::Series(update),
-            Action::Create => Written::Event {
-                note,
-                name,
-                at: wall,
-            },
+            Action::Create => Written::Event { note, name, at: wall },
         };
         self.put(&mut state, Happening { what, attempts: 0 });
     }

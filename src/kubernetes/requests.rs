@@ -57,12 +57,7 @@ pub(super) fn fence(pod: &PodKey, uid: &str, resource_version: &str, value: &str
         "metadata": {"uid": uid, "resourceVersion": resource_version},
         "status": {"nominatedNodeName": value},
     });
-    write(
-        Method::PATCH,
-        &(pod_path(pod) + "/status"),
-        MERGE_PATCH,
-        &patch,
-    )
+    write(Method::PATCH, &(pod_path(pod) + "/status"), MERGE_PATCH, &patch)
 }
 
 /// A read that shows the newest state.
@@ -146,10 +141,8 @@ fn events_path(pod: &PodKey) -> String {
 }
 
 fn write(method: Method, path: &str, content_type: &str, body: &impl Serialize) -> Written {
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(header::CONTENT_TYPE, content_type);
+    let request =
+        Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, content_type);
     Ok(request.body(serde_json::to_vec(body)?)?)
 }
 

@@ -108,8 +108,7 @@ impl Series {
                 due.push(run.write(now));
             }
         }
-        self.running
-            .retain(|_, run| now.since(run.seen) <= SERIES_GAP_MAX);
+        self.running.retain(|_, run| now.since(run.seen) <= SERIES_GAP_MAX);
         let running = &self.running;
         self.order.retain(|key| running.contains_key(key));
         due
@@ -190,14 +189,8 @@ mod tests {
         assert_eq!(told(&mut series, &failed, 0), 0);
         assert_eq!(told(&mut series, &failed, 10), 2);
         assert_eq!(told(&mut series, &failed, 20), -1);
-        assert_eq!(
-            told(&mut series, &note("u2", "Warning", "0/3 nodes"), 20),
-            0
-        );
-        assert_eq!(
-            told(&mut series, &note("u1", "Warning", "0/4 nodes"), 20),
-            0
-        );
+        assert_eq!(told(&mut series, &note("u2", "Warning", "0/3 nodes"), 20), 0);
+        assert_eq!(told(&mut series, &note("u1", "Warning", "0/4 nodes"), 20), 0);
         assert_eq!(told(&mut series, &note("u1", "Normal", "0/3 nodes"), 20), 0);
         assert_eq!(told(&mut series, &note("u1", "Normal", "0/3 nodes"), 20), 0);
     }

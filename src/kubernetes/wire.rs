@@ -53,10 +53,7 @@ pub(super) fn write_request(
         ..WatchParams::default()
     };
     let written = match request {
-        Request::List {
-            limit,
-            continue_token,
-        } => endpoint.list(&ListParams {
+        Request::List { limit, continue_token } => endpoint.list(&ListParams {
             field_selector: fields.map(str::to_owned),
             limit: *limit,
             continue_token: continue_token.as_deref().map(str::to_owned),
@@ -65,10 +62,9 @@ pub(super) fn write_request(
         Request::StreamingList { timeout_seconds } => {
             endpoint.watch(&watch(timeout_seconds).initial_events(), "")
         }
-        Request::Watch {
-            resource_version,
-            timeout_seconds,
-        } => endpoint.watch(&watch(timeout_seconds), resource_version),
+        Request::Watch { resource_version, timeout_seconds } => {
+            endpoint.watch(&watch(timeout_seconds), resource_version)
+        }
     };
     written.map_err(kube::Error::BuildRequest)
 }
@@ -131,11 +127,7 @@ fn status_failure(status: &Status) -> Failure {
     let seconds = details.map_or(0, |details| details.retry_after_seconds);
     Failure {
         code: status.code,
-        reason: if too_large {
-            TOO_LARGE.into()
-        } else {
-            status.reason.as_str().into()
-        },
+        reason: if too_large { TOO_LARGE.into() } else { status.reason.as_str().into() },
         retry_after: (seconds > 0).then(|| std::time::Duration::from_secs(seconds.into())),
     }
 }
@@ -154,33 +146,22 @@ mod tests {
             assert_eq!(written.uri().to_string(), expected);
         };
         check(
-            Request::StreamingList {
-                timeout_seconds: 200,
-            },
+            Request::StreamingList { timeout_seconds: 200 },
             "/api/v1/pods?&watch=true&timeoutSeconds=200&fieldSelector=status.phase%21%3DFailed\
              &allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan\
              &resourceVersion=",
         );
         check(
-            Request::Watch {
-                resource_version: "7".into(),
-                timeout_seconds: 201,
-            },
+            Request::Watch { resource_version: "7".into(), timeout_seconds: 201 },
             "/api/v1/pods?&watch=true&timeoutSeconds=201&fieldSelector=status.phase%21%3DFailed\
              &allowWatchBookmarks=true&resourceVersion=7",
         );
         check(
-            Request::List {
-                limit: Some(500),
-                continue_token: Some("a/b".into()),
-            },
+            Request::List { limit: Some(500), continue_token: Some("a/b".into()) },
             "/api/v1/pods?&fieldSelector=status.phase%21%3DFailed&limit=500&continue=a%2Fb",
         );
         check(
-            Request::List {
-                limit: None,
-                continue_token: None,
-            },
+            Request::List { limit: None, continue_token: None },
             "/api/v1/pods?&fieldSelector=status.phase%21%3DFailed",
         );
     }
@@ -210,26 +191,16 @@ mod tests {
             let told = match stream_event(event) {
                 StreamEvent::Upsert(node) => format!("upsert {}", node.metadata.name),
                 StreamEvent::Deleted(node) => format!("deleted {}", node.metadata.name),
-                StreamEvent::Bookmark {
-                    resource_version,
-                    ends_list,
-                } => format!("bookmark {resource_version} {ends_list}"),
+                StreamEvent::Bookmark { resource_version, ends_list } => {
+                    format!("bookmark {resource_version} {ends_list}")
+                }
                 StreamEvent::Error(failure) => format!("error {} {}", failure.code, failure.reason),
             };
             assert_eq!(told, expected);
         };
-        check(
-            r#"{"type":"ADDED","object":{"metadata":{"name":"a"}}}"#,
-            "upsert a",
-        );
-        check(
-            r#"{"type":"MODIFIED","object":{"metadata":{"name":"a"}}}"#,
-            "upsert a",
-        );
-        check(
-            r#"{"type":"DELETED","object":{"metadata":{"name":"a"}}}"#,
-            "deleted a",
-        );
+        check(r#"{"type":"ADDED","object":{"metadata":{"name":"a"}}}"#, "upsert a");
+        check(r#"{"type":"MODIFIED","object":{"metadata":{"name":"a"}}}"#, "upsert a");
+        check(r#"{"type":"DELETED","object":{"metadata":{"name":"a"}}}"#, "deleted a");
         check(
             r#"{"type":"BOOKMARK","object":{"kind":"Node","apiVersion":"v1",
                 "metadata":{"resourceVersion":"5"}}}"#,

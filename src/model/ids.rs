@@ -18,10 +18,7 @@ pub struct PodKey {
 
 impl PodKey {
     pub fn new(namespace: impl Into<Str>, name: impl Into<Str>) -> Self {
-        Self {
-            namespace: namespace.into(),
-            name: name.into(),
-        }
+        Self { namespace: namespace.into(), name: name.into() }
     }
 }
 

@@ -62,9 +62,7 @@ impl fmt::Debug for Labels {
 
 impl<K: Into<Str>, V: Into<Str>> FromIterator<(K, V)> for Labels {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
-        let entries = entries
-            .into_iter()
-            .map(|(key, value)| (key.into(), value.into()));
+        let entries = entries.into_iter().map(|(key, value)| (key.into(), value.into()));
         Self::from_entries(entries.collect())
     }
 }
@@ -128,9 +126,7 @@ mod tests {
 
     #[test]
     fn labels_are_found_by_key_and_the_last_of_equal_keys_wins() {
-        let labels: Labels = [("b", "1"), ("a", "2"), ("b", "3"), ("c", "")]
-            .into_iter()
-            .collect();
+        let labels: Labels = [("b", "1"), ("a", "2"), ("b", "3"), ("c", "")].into_iter().collect();
         assert_eq!(labels.len(), 3);
         assert_eq!(labels.get("a").map(|value| &**value), Some("2"));
         assert_eq!(labels.get("b").map(|value| &**value), Some("3"));
@@ -160,9 +156,6 @@ mod tests {
         let map = BTreeMap::from([("a".into(), "1".into()), ("b".into(), "2".into())]);
         let built: Labels = [("b", "2"), ("a", "1")].into_iter().collect();
         assert_eq!(Labels::from(map), built);
-        assert_eq!(
-            Labels::default(),
-            Labels::from_iter(Vec::<(Str, Str)>::new())
-        );
+        assert_eq!(Labels::default(), Labels::from_iter(Vec::<(Str, Str)>::new()));
     }
 }

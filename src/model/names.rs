@@ -20,9 +20,7 @@ pub(super) fn is_label_value(value: &str) -> bool {
 /// Letters, digits, `-`, `_` and `.`, with a letter or digit at both ends.
 fn is_label_name(name: &str) -> bool {
     name.len() <= LABEL_LENGTH_MAX
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
         && begins_and_ends_alphanumeric(name)
 }
 

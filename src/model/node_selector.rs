@@ -24,15 +24,9 @@ pub struct NodeSelector {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeSelectorTerm {
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub match_expressions: Vec<NodeSelectorRequirement>,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub match_fields: Vec<NodeSelectorRequirement>,
 }
 
@@ -43,10 +37,7 @@ pub struct NodeSelectorRequirement {
     pub key: Str,
     #[serde(deserialize_with = "null_as_default")]
     pub operator: Str,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<Str>,
 }
 
@@ -107,10 +98,7 @@ struct FieldCondition {
 impl NodeSelector {
     /// Keeps the errors of single terms, as required affinity does.
     pub fn compile(&self) -> NodeTerms {
-        let terms = self
-            .node_selector_terms
-            .iter()
-            .filter(|term| !term.is_empty());
+        let terms = self.node_selector_terms.iter().filter(|term| !term.is_empty());
         NodeTerms(terms.map(NodeSelectorTerm::compile).collect())
     }
 
@@ -143,14 +131,8 @@ impl NodeSelectorTerm {
     }
 
     fn compile(&self) -> Result<Term, NodeSelectorError> {
-        let labels = self
-            .match_expressions
-            .iter()
-            .map(NodeSelectorRequirement::label_condition);
-        let fields = self
-            .match_fields
-            .iter()
-            .map(NodeSelectorRequirement::field_condition);
+        let labels = self.match_expressions.iter().map(NodeSelectorRequirement::label_condition);
+        let fields = self.match_fields.iter().map(NodeSelectorRequirement::field_condition);
         Ok(Term {
             labels: labels.collect::<Result<_, _>>()?,
             fields: fields.collect::<Result<_, _>>()?,
@@ -178,11 +160,7 @@ impl NodeSelectorRequirement {
             "Lt" => return Ok(LabelCondition::Less(self.key.clone(), self.bound()?)),
             _ => return Err(NodeSelectorError::Operator(self.operator.clone())),
         };
-        Ok(LabelCondition::Set(Requirement::checked(
-            &self.key,
-            operator,
-            &self.values,
-        )?))
+        Ok(LabelCondition::Set(Requirement::checked(&self.key, operator, &self.values)?))
     }
 
     /// The number of Gt and Lt. It must be a label value too, so it cannot be negative.
@@ -205,11 +183,7 @@ impl NodeSelectorRequirement {
             _ => return Err(NodeSelectorError::FieldOperator(self.operator.clone())),
         };
         match self.values.as_slice() {
-            [value] => Ok(FieldCondition {
-                field: self.key.clone(),
-                value: value.clone(),
-                wanted,
-            }),
+            [value] => Ok(FieldCondition { field: self.key.clone(), value: value.clone(), wanted }),
             _ => Err(NodeSelectorError::FieldValues(self.key.clone())),
         }
     }
@@ -233,9 +207,7 @@ impl NodeTerms {
 impl PreferredTerms {
     /// Terms of weight 0 and empty terms say nothing and are not even checked.
     pub fn compile(terms: &[PreferredSchedulingTerm]) -> Result<Self, NodeSelectorError> {
-        let terms = terms
-            .iter()
-            .filter(|term| term.weight != 0 && !term.preference.is_empty());
+        let terms = terms.iter().filter(|term| term.weight != 0 && !term.preference.is_empty());
         let terms = terms.map(|term| Ok((i64::from(term.weight), term.preference.compile()?)));
         Ok(Self(terms.collect::<Result<_, NodeSelectorError>>()?))
     }
@@ -246,24 +218,16 @@ impl PreferredTerms {
 
     /// The sum of the weights of the terms that match.
     pub fn score(&self, node_name: &str, labels: &Labels) -> i64 {
-        let matching = self
-            .0
-            .iter()
-            .filter(|(_, term)| term.matches(node_name, labels));
+        let matching = self.0.iter().filter(|(_, term)| term.matches(node_name, labels));
         matching.fold(0, |sum: i64, (weight, _)| sum.saturating_add(*weight))
     }
 }
 
 impl Term {
     fn matches(&self, node_name: &str, labels: &Labels) -> bool {
-        self.labels
-            .iter()
-            .all(|condition| condition.matches(labels))
+        self.labels.iter().all(|condition| condition.matches(labels))
             && (node_name.is_empty()
-                || self
-                    .fields
-                    .iter()
-                    .all(|condition| condition.matches(node_name)))
+                || self.fields.iter().all(|condition| condition.matches(node_name)))
     }
 }
 
@@ -281,11 +245,7 @@ impl LabelCondition {
 impl FieldCondition {
     /// Fields that a node does not have read as the empty text.
     fn matches(&self, node_name: &str) -> bool {
-        let actual = if &*self.field == NODE_NAME_FIELD {
-            node_name
-        } else {
-            ""
-        };
+        let actual = if &*self.field == NODE_NAME_FIELD { node_name } else { "" };
         (actual == &*self.value) == self.wanted
     }
 }

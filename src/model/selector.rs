@@ -15,15 +15,9 @@ use super::{Labels, Str};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LabelSelector {
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub match_labels: BTreeMap<Str, Str>,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub match_expressions: Vec<LabelSelectorRequirement>,
 }
 
@@ -34,10 +28,7 @@ pub struct LabelSelectorRequirement {
     pub key: Str,
     #[serde(deserialize_with = "null_as_default")]
     pub operator: Str,
-    #[serde(
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<Str>,
 }
 
@@ -90,13 +81,8 @@ impl LabelSelector {
             check_names(key, std::slice::from_ref(value))?;
             Ok(Requirement::equals(key.clone(), value.clone()))
         });
-        let expressions = self
-            .match_expressions
-            .iter()
-            .map(LabelSelectorRequirement::compile);
-        Ok(Selector::of(
-            labels.chain(expressions).collect::<Result<_, _>>()?,
-        ))
+        let expressions = self.match_expressions.iter().map(LabelSelectorRequirement::compile);
+        Ok(Selector::of(labels.chain(expressions).collect::<Result<_, _>>()?))
     }
 }
 
@@ -130,9 +116,7 @@ impl Selector {
     }
 
     pub fn is_everything(&self) -> bool {
-        self.0
-            .as_ref()
-            .is_some_and(|requirements| requirements.is_empty())
+        self.0.as_ref().is_some_and(|requirements| requirements.is_empty())
     }
 
     pub fn is_nothing(&self) -> bool {
@@ -166,15 +150,13 @@ impl Selector {
 
     /// The labels that every match must carry, for looking candidates up by one of them.
     pub fn equalities(&self) -> impl Iterator<Item = (&Str, &Str)> {
-        self.requirements()
-            .iter()
-            .filter_map(|requirement| match requirement.operator {
-                Operator::Equals | Operator::In => {
-                    let (first, last) = (requirement.values.first()?, requirement.values.last()?);
-                    (first == last).then_some((&requirement.key, first))
-                }
-                _ => None,
-            })
+        self.requirements().iter().filter_map(|requirement| match requirement.operator {
+            Operator::Equals | Operator::In => {
+                let (first, last) = (requirement.values.first()?, requirement.values.last()?);
+                (first == last).then_some((&requirement.key, first))
+            }
+            _ => None,
+        })
     }
 
     fn of(mut requirements: Vec<Requirement>) -> Self {
@@ -188,11 +170,7 @@ impl Requirement {
     /// A condition whose key and values are taken as they are.
     pub fn new(key: impl Into<Str>, operator: Operator, mut values: Vec<Str>) -> Self {
         values.sort();
-        Self {
-            key: key.into(),
-            operator,
-            values,
-        }
+        Self { key: key.into(), operator, values }
     }
 
     pub fn matches(&self, labels: &Labels) -> bool {
@@ -215,27 +193,17 @@ impl Requirement {
         let takes_values = matches!(operator, Operator::Equals | Operator::In | Operator::NotIn);
         if takes_values && values.is_empty() {
             let operator = operator.name().into();
-            return Err(SelectorError::NoValues {
-                key: key.clone(),
-                operator,
-            });
+            return Err(SelectorError::NoValues { key: key.clone(), operator });
         }
         if !takes_values && !values.is_empty() {
             let operator = operator.name().into();
-            return Err(SelectorError::UnwantedValues {
-                key: key.clone(),
-                operator,
-            });
+            return Err(SelectorError::UnwantedValues { key: key.clone(), operator });
         }
         Ok(Self::new(key.clone(), operator, values.to_vec()))
     }
 
     fn equals(key: Str, value: Str) -> Self {
-        Self {
-            key,
-            operator: Operator::Equals,
-            values: vec![value],
-        }
+        Self { key, operator: Operator::Equals, values: vec![value] }
     }
 
     fn has(&self, value: &Str) -> bool {
@@ -260,10 +228,7 @@ pub(super) fn check_names(key: &Str, values: &[Str]) -> Result<(), SelectorError
         return Err(SelectorError::Key(key.clone()));
     }
     match values.iter().find(|value| !is_label_value(value)) {
-        Some(value) => Err(SelectorError::Value {
-            key: key.clone(),
-            value: value.clone(),
-        }),
+        Some(value) => Err(SelectorError::Value { key: key.clone(), value: value.clone() }),
         None => Ok(()),
     }
 }

@@ -58,10 +58,7 @@ pub fn first_untolerated<'a>(
     counts: impl Fn(&str) -> bool,
 ) -> Option<&'a Taint> {
     taints.iter().find(|taint| {
-        counts(&taint.effect)
-            && !tolerations
-                .iter()
-                .any(|toleration| toleration.tolerates(taint))
+        counts(&taint.effect) && !tolerations.iter().any(|toleration| toleration.tolerates(taint))
     })
 }
 
@@ -76,11 +73,7 @@ mod tests {
     fn taint(text: &str) -> Taint {
         let (key, rest) = text.split_once('=').unwrap();
         let (value, effect) = rest.split_once(':').unwrap();
-        Taint {
-            key: key.into(),
-            value: value.into(),
-            effect: effect.into(),
-        }
+        Taint { key: key.into(), value: value.into(), effect: effect.into() }
     }
 
     fn toleration(key: &str, operator: &str, value: &str, effect: &str) -> Toleration {
@@ -115,21 +108,11 @@ mod tests {
 
     #[test]
     fn the_first_taint_without_toleration_is_named() {
-        let taints = [
-            taint("a=:PreferNoSchedule"),
-            taint("b=:NoSchedule"),
-            taint("c=:NoExecute"),
-        ];
+        let taints = [taint("a=:PreferNoSchedule"), taint("b=:NoSchedule"), taint("c=:NoExecute")];
         let tolerations = [toleration("b", "Exists", "", "")];
         let hard = |effect: &str| effect != PREFER_NO_SCHEDULE;
-        assert_eq!(
-            first_untolerated(&taints, &tolerations, hard),
-            Some(&taints[2])
-        );
-        assert_eq!(
-            first_untolerated(&taints, &tolerations, |_| true),
-            Some(&taints[0])
-        );
+        assert_eq!(first_untolerated(&taints, &tolerations, hard), Some(&taints[2]));
+        assert_eq!(first_untolerated(&taints, &tolerations, |_| true), Some(&taints[0]));
         assert_eq!(first_untolerated(&taints[..2], &tolerations, hard), None);
     }
 }

@@ -67,10 +67,7 @@ pub fn specs(
 ) -> Result<Vec<ResourceSpec>, ArgsError> {
     let resources = resources.unwrap_or_default();
     if resources.is_empty() {
-        let default = [CPU, MEMORY].map(|name| ResourceSpec {
-            name: name.into(),
-            weight: 1,
-        });
+        let default = [CPU, MEMORY].map(|name| ResourceSpec { name: name.into(), weight: 1 });
         return Ok(default.into());
     }
     let mut specs = Vec::new();
@@ -144,11 +141,7 @@ impl Block {
 
 impl Default for Block {
     fn default() -> Self {
-        Self {
-            capacity: [0; BLOCK_NODES],
-            taken: [0; BLOCK_NODES],
-            bits: 0,
-        }
+        Self { capacity: [0; BLOCK_NODES], taken: [0; BLOCK_NODES], bits: 0 }
     }
 }
 
@@ -160,9 +153,5 @@ pub fn floor(number: f64) -> f64 {
     // Between 2^52 and 2^53 floats are whole numbers, so the sum is rounded to the nearest one.
     const WHOLE: f64 = (1_u64 << 52) as f64;
     let nearest = (number + WHOLE) - WHOLE;
-    if nearest > number {
-        nearest - 1.0
-    } else {
-        nearest
-    }
+    if nearest > number { nearest - 1.0 } else { nearest }
 }

@@ -11,10 +11,7 @@ pub struct BackoffLimits {
 
 impl Default for BackoffLimits {
     fn default() -> Self {
-        Self {
-            initial: Duration::from_secs(1),
-            max: Duration::from_secs(10),
-        }
+        Self { initial: Duration::from_secs(1), max: Duration::from_secs(10) }
     }
 }
 
@@ -25,8 +22,6 @@ impl BackoffLimits {
             return Duration::ZERO;
         };
         let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
-        self.initial
-            .checked_mul(factor)
-            .map_or(self.max, |backoff| backoff.min(self.max))
+        self.initial.checked_mul(factor).map_or(self.max, |backoff| backoff.min(self.max))
     }
 }

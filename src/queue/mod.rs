@@ -165,9 +165,7 @@ impl Queue {
     pub fn pop(&mut self, now: Instant) -> Option<QueuedPod> {
         self.flush(now);
         let next = self.active.first().map(|(_, uid)| uid);
-        let uid = next
-            .or_else(|| self.backoff.first().map(|(_, uid)| uid))?
-            .clone();
+        let uid = next.or_else(|| self.backoff.first().map(|(_, uid)| uid))?.clone();
         self.move_to(&uid, Place::InCycle);
         let queued = self.pods.get_mut(&uid)?;
         queued.attempts = queued.attempts.saturating_add(1);
@@ -214,11 +212,7 @@ impl Queue {
     ) {
         let waiting = self.unschedulable.iter().map(|(_, uid)| uid);
         let woken: Vec<Str> = waiting
-            .filter(|uid| {
-                self.pods
-                    .get(&***uid)
-                    .is_some_and(|queued| hint(queued) == Hint::Queue)
-            })
+            .filter(|uid| self.pods.get(&***uid).is_some_and(|queued| hint(queued) == Hint::Queue))
             .cloned()
             .collect();
         for uid in woken {
@@ -232,10 +226,7 @@ impl Queue {
             return Some(now);
         }
         let backoff = self.failing.first().map(|(until, _)| *until);
-        let flush = self
-            .unschedulable
-            .first()
-            .map(|(since, _)| since.plus(UNSCHEDULABLE_MAX));
+        let flush = self.unschedulable.first().map(|(since, _)| since.plus(UNSCHEDULABLE_MAX));
         backoff.into_iter().chain(flush).min()
     }
 
@@ -259,9 +250,7 @@ impl Queue {
     /// Moves what has waited long enough.
     fn flush(&mut self, now: Instant) {
         let over = |waiting: &BTreeSet<(Instant, Str)>, after: Duration| -> Vec<Str> {
-            let over = waiting
-                .iter()
-                .take_while(|(since, _)| since.plus(after) <= now);
+            let over = waiting.iter().take_while(|(since, _)| since.plus(after) <= now);
             over.map(|(_, uid)| uid.clone()).collect()
         };
         let mut rested = over(&self.backoff, Duration::ZERO);

@@ -23,9 +23,7 @@ fn at(seconds: u64) -> Instant {
 }
 
 fn info(name: &str, priority: i32) -> Arc<PodInfo> {
-    Arc::new(PodInfo::new(
-        &pod(name).uid(name).priority(priority).build(),
-    ))
+    Arc::new(PodInfo::new(&pod(name).uid(name).priority(priority).build()))
 }
 
 fn queue(pods: &[(&str, i32)]) -> Queue {
@@ -62,10 +60,7 @@ fn a_refused_pod_waits_for_an_event_that_may_help() {
     refuse(&mut queue, "a", at(0));
     queue.on_event(&ClusterEvent::NamespaceChanged, |_| Hint::Skip, at(30));
     assert_eq!(pop(&mut queue, at(30)), None);
-    assert_eq!(
-        queue.next_wake(at(30)),
-        Some(Instant::default().plus(UNSCHEDULABLE_MAX))
-    );
+    assert_eq!(queue.next_wake(at(30)), Some(Instant::default().plus(UNSCHEDULABLE_MAX)));
     wake_all(&mut queue, at(31));
     assert_eq!(pop(&mut queue, at(31)), Some("a".into()));
 }
@@ -95,13 +90,7 @@ fn a_woken_pod_in_back_off_is_taken_while_nothing_is_active_and_never_before_act
     pop(&mut queue, at(0));
     refuse(&mut queue, "a", at(0));
     wake_all(&mut queue, at(0));
-    assert_eq!(
-        queue.lengths(),
-        Lengths {
-            backoff: 1,
-            ..Lengths::default()
-        }
-    );
+    assert_eq!(queue.lengths(), Lengths { backoff: 1, ..Lengths::default() });
     queue.add(info("b", 0), None, at(0));
     assert_eq!(pop(&mut queue, at(0)), Some("b".into()));
     assert_eq!(pop(&mut queue, at(0)), Some("a".into()));
@@ -110,9 +99,7 @@ fn a_woken_pod_in_back_off_is_taken_while_nothing_is_active_and_never_before_act
 #[test]
 fn back_off_doubles_up_to_its_limit() {
     let limits = BackoffLimits::default();
-    let seconds: Vec<u64> = (0..7)
-        .map(|count| limits.backoff(count).as_secs())
-        .collect();
+    let seconds: Vec<u64> = (0..7).map(|count| limits.backoff(count).as_secs()).collect();
     assert_eq!(seconds, [0, 1, 2, 4, 8, 10, 10]);
     assert_eq!(limits.backoff(u32::MAX), limits.max);
 }
@@ -121,17 +108,8 @@ fn back_off_doubles_up_to_its_limit() {
 fn a_gated_pod_enters_when_its_gate_opens() {
     let mut queue = queue(&[]);
     queue.add(info("a", 0), Some("SchedulingGates".into()), at(0));
-    assert_eq!(
-        queue.lengths(),
-        Lengths {
-            gated: 1,
-            ..Lengths::default()
-        }
-    );
-    assert_eq!(
-        (pop(&mut queue, at(600)), queue.next_wake(at(600))),
-        (None, None)
-    );
+    assert_eq!(queue.lengths(), Lengths { gated: 1, ..Lengths::default() });
+    assert_eq!((pop(&mut queue, at(600)), queue.next_wake(at(600))), (None, None));
     queue.update(&info("a", 0), None, Hint::Skip, at(600));
     assert_eq!(pop(&mut queue, at(600)), Some("a".into()));
 }

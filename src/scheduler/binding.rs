@@ -123,10 +123,9 @@ impl Binding {
             Outcome::Unknown => Step::Fence,
             Outcome::Refused { code: 404, .. } => Step::RollBack(Requeue::No),
             Outcome::Refused { code: 409, .. } => Step::Check,
-            Outcome::Refused {
-                code: 429,
-                retry_after,
-            } => Step::Pause(patience(*retry_after), Again::Post),
+            Outcome::Refused { code: 429, retry_after } => {
+                Step::Pause(patience(*retry_after), Again::Post)
+            }
             Outcome::Refused { .. } => Step::RollBack(Requeue::AfterBackoff),
         }
     }

@@ -47,16 +47,11 @@ fn best(
 ) -> NodeIndex {
     let highest = totals.iter().copied().max().unwrap_or(0);
     let pod_seed = xxh3_64_with_seed(pod.uid.as_bytes(), seed);
-    let tied = nodes
-        .iter()
-        .zip(totals)
-        .filter(|(_, total)| **total == highest);
+    let tied = nodes.iter().zip(totals).filter(|(_, total)| **total == highest);
     let rank = |node: NodeIndex| {
         let name = view.nodes().name(node);
         (xxh3_64_with_seed(name.as_bytes(), pod_seed), name)
     };
-    let winner = tied
-        .map(|(node, _)| *node)
-        .min_by(|a, b| rank(*a).cmp(&rank(*b)));
+    let winner = tied.map(|(node, _)| *node).min_by(|a, b| rank(*a).cmp(&rank(*b)));
     winner.unwrap_or(nodes[0])
 }

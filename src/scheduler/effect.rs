@@ -30,28 +30,14 @@ pub struct Effect {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Op {
     /// POST pods/NAME/binding with uid and resourceVersion as preconditions.
-    Bind {
-        pod: PodKey,
-        uid: Str,
-        resource_version: Str,
-        node: Str,
-    },
+    Bind { pod: PodKey, uid: Str, resource_version: Str, node: Str },
     /// PATCH pods/NAME/status: set `nominatedNodeName` to `value` at exactly `resource_version`.
     /// If it succeeds, the pod is unbound and no earlier POST at that version can land any more.
-    Fence {
-        pod: PodKey,
-        uid: Str,
-        resource_version: Str,
-        value: Str,
-    },
+    Fence { pod: PodKey, uid: Str, resource_version: Str, value: Str },
     /// GET the pod, consistently.
     GetPod { pod: PodKey },
     /// PATCH pods/NAME/status: write the condition PodScheduled. Best effort.
-    PatchCondition {
-        pod: PodKey,
-        uid: Str,
-        condition: Condition,
-    },
+    PatchCondition { pod: PodKey, uid: Str, condition: Condition },
     /// POST an event. Best effort, no reply.
     Record { note: Note },
 }
@@ -87,10 +73,7 @@ pub enum Outcome {
     /// The API server did it; with the resourceVersion of the written object where it told.
     Applied(Option<Str>),
     /// The API server refused, and nothing was written.
-    Refused {
-        code: u16,
-        retry_after: Option<Duration>,
-    },
+    Refused { code: u16, retry_after: Option<Duration> },
     /// It never left this process.
     NotSent,
     /// Nobody knows: a timeout, a broken connection, or an answer 5xx.

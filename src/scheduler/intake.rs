@@ -17,11 +17,7 @@ impl Scheduler {
             Change::Upsert(pod) => {
                 let key = pod.key();
                 // The name has a new owner, and the end of the old one was not seen.
-                if self
-                    .cache
-                    .uid_of(&key)
-                    .is_some_and(|uid| *uid != pod.metadata.uid)
-                {
+                if self.cache.uid_of(&key).is_some_and(|uid| *uid != pod.metadata.uid) {
                     let gone = self.cache.remove_pod(&key, "");
                     self.on_pod_change(gone, now);
                 }
@@ -42,13 +38,7 @@ impl Scheduler {
             PodChange::Changed { old, new } => self.on_waiting_pod(&old, &new, now),
             PodChange::Landed { pod, assumed } => self.on_landed(&pod, assumed.as_ref(), now),
             PodChange::Updated { old, new } => {
-                self.wake(
-                    &ClusterEvent::PodUpdated {
-                        old: &old,
-                        new: &new,
-                    },
-                    now,
-                );
+                self.wake(&ClusterEvent::PodUpdated { old: &old, new: &new }, now);
             }
             PodChange::Gone { pod, held } => {
                 self.bindings.remove(&pod.uid);
@@ -118,13 +108,9 @@ impl Scheduler {
                     return;
                 }
                 match snapshot.set_node(new.clone()) {
-                    Some(old) => self.wake(
-                        &ClusterEvent::NodeUpdated {
-                            old: &old,
-                            new: &new,
-                        },
-                        now,
-                    ),
+                    Some(old) => {
+                        self.wake(&ClusterEvent::NodeUpdated { old: &old, new: &new }, now)
+                    }
                     None => self.wake(&ClusterEvent::NodeAdded(&new), now),
                 }
             }
@@ -141,29 +127,21 @@ impl Scheduler {
                 self.wake(&ClusterEvent::NamespaceChanged, now);
             }
             Event::Service(change) => {
-                apply(&mut snapshot.owners.services, change, |service| {
-                    service.spec.selector
-                });
+                apply(&mut snapshot.owners.services, change, |service| service.spec.selector);
                 self.wake(&ClusterEvent::OwnerChanged, now);
             }
             Event::ReplicationController(change) => {
-                apply(
-                    &mut snapshot.owners.replication_controllers,
-                    change,
-                    |controller| controller.spec.selector,
-                );
+                apply(&mut snapshot.owners.replication_controllers, change, |controller| {
+                    controller.spec.selector
+                });
                 self.wake(&ClusterEvent::OwnerChanged, now);
             }
             Event::ReplicaSet(change) => {
-                apply(&mut snapshot.owners.replica_sets, change, |set| {
-                    set.spec.selector
-                });
+                apply(&mut snapshot.owners.replica_sets, change, |set| set.spec.selector);
                 self.wake(&ClusterEvent::OwnerChanged, now);
             }
             Event::StatefulSet(change) => {
-                apply(&mut snapshot.owners.stateful_sets, change, |set| {
-                    set.spec.selector
-                });
+                apply(&mut snapshot.owners.stateful_sets, change, |set| set.spec.selector);
                 self.wake(&ClusterEvent::OwnerChanged, now);
             }
             Event::Pod(_) | Event::Reply(_) | Event::Synced => {}
@@ -180,9 +158,7 @@ impl Scheduler {
         let frameworks = &self.frameworks;
         let hint = |queued: &crate::queue::QueuedPod| {
             let framework = frameworks.get(&queued.pod.scheduler_name);
-            framework.map_or(Hint::Skip, |f| {
-                f.hint(&queued.rejectors, &queued.pod, event)
-            })
+            framework.map_or(Hint::Skip, |f| f.hint(&queued.rejectors, &queued.pod, event))
         };
         self.queue.on_event(event, hint, now);
     }

@@ -65,12 +65,7 @@ impl Scheduler {
     ) -> Result<Self, ProfileError> {
         let profiles = configuration.profiles.iter();
         let frameworks = profiles
-            .map(|profile| {
-                Ok((
-                    profile.scheduler_name.clone(),
-                    Framework::new(profile, registry)?,
-                ))
-            })
+            .map(|profile| Ok((profile.scheduler_name.clone(), Framework::new(profile, registry)?)))
             .collect::<Result<BTreeMap<_, _>, ProfileError>>()?;
         // All profiles order the queue alike, which the configuration makes sure of.
         let first = frameworks.values().next().ok_or(ProfileError::None)?;
@@ -204,11 +199,9 @@ impl Scheduler {
 
     fn refuse(&mut self, pod: &Arc<PodInfo>, diagnosis: &Diagnosis, now: Instant) {
         self.note_decision(pod, &"".into());
-        self.refusals
-            .insert(pod.uid.clone(), Refusal::rows(diagnosis));
+        self.refusals.insert(pod.uid.clone(), Refusal::rows(diagnosis));
         self.report_failure(pod, "Unschedulable", &diagnosis.message(), now);
-        self.queue
-            .refuse(&pod.uid, diagnosis.unschedulable_plugins(), now);
+        self.queue.refuse(&pod.uid, diagnosis.unschedulable_plugins(), now);
     }
 
     /// Carries out one step of a binding machine.
@@ -239,10 +232,7 @@ impl Scheduler {
             return false;
         };
         let removed = [uid.clone()].into_iter().collect();
-        let view = self.cache.snapshot.view_with(Overlay {
-            removed,
-            ..Overlay::default()
-        });
+        let view = self.cache.snapshot.view_with(Overlay { removed, ..Overlay::default() });
         let Some(node) = view.nodes().find(&binding.node) else {
             return false;
         };
@@ -284,11 +274,7 @@ impl Scheduler {
             pod: binding.pod.key.clone(),
             uid: uid.clone(),
             resource_version: binding.posted_version.clone(),
-            value: if same {
-                "".into()
-            } else {
-                binding.node.clone()
-            },
+            value: if same { "".into() } else { binding.node.clone() },
         };
         metrics::bind_unknown();
         let id = self.call(uid, op, now);
@@ -299,9 +285,7 @@ impl Scheduler {
         let Some(binding) = self.bindings.get(uid) else {
             return;
         };
-        let op = Op::GetPod {
-            pod: binding.pod.key.clone(),
-        };
+        let op = Op::GetPod { pod: binding.pod.key.clone() };
         let id = self.call(uid, op, now);
         self.set_state(uid, State::Checking(id));
     }
@@ -325,8 +309,7 @@ impl Scheduler {
         };
         let pod = reply.pod.map(|pod| PodInfo::new(&pod));
         if let Some(pod) = pod.as_ref().filter(|pod| pod.uid == uid) {
-            self.cache
-                .note_resource_version(&uid, &pod.resource_version);
+            self.cache.note_resource_version(&uid, &pod.resource_version);
         }
         let Some(binding) = self.bindings.get(&uid) else {
             return;
@@ -365,18 +348,13 @@ impl Scheduler {
     }
 
     fn next_wake(&self, now: Instant, binds_left: u32) -> Option<Instant> {
-        let bindings = self
-            .bindings
-            .values()
-            .filter_map(|binding| match binding.state {
-                State::Waiting { until, .. } => Some(until),
-                State::Confirming { since } => Some(since.plus(CONFIRM_DEADLINE)),
-                _ => None,
-            });
+        let bindings = self.bindings.values().filter_map(|binding| match binding.state {
+            State::Waiting { until, .. } => Some(until),
+            State::Confirming { since } => Some(since.plus(CONFIRM_DEADLINE)),
+            _ => None,
+        });
         // Without credit the next reply is what moves things on.
-        let queue = (self.synced && binds_left > 0)
-            .then(|| self.queue.next_wake(now))
-            .flatten();
+        let queue = (self.synced && binds_left > 0).then(|| self.queue.next_wake(now)).flatten();
         let queue = queue.map(|at| at.max(self.paused_until));
         bindings.chain(queue).min()
     }
@@ -392,12 +370,7 @@ impl Scheduler {
         self.effects += 1;
         let id = EffectId(self.effects);
         let epoch = LeaseEpoch::default();
-        self.outbox.push_back(Effect {
-            id,
-            epoch,
-            not_after: now.plus(CALL_DEADLINE),
-            op,
-        });
+        self.outbox.push_back(Effect { id, epoch, not_after: now.plus(CALL_DEADLINE), op });
         id
     }
 

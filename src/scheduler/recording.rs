@@ -82,10 +82,7 @@ pub enum RecordingError {
     #[error("reading line {line}")]
     Read { line: u64, source: io::Error },
     #[error("line {line} is not part of a recording")]
-    Line {
-        line: u64,
-        source: serde_json::Error,
-    },
+    Line { line: u64, source: serde_json::Error },
     #[error("schema: {found:?} is not supported, expected {SCHEMA:?}")]
     Schema { found: String },
     #[error("the recording has no header")]
@@ -94,12 +91,7 @@ pub enum RecordingError {
 
 impl Header {
     pub fn new(version: &str, seed: u64, config: Option<String>) -> Self {
-        Self {
-            schema: SCHEMA.to_owned(),
-            version: version.to_owned(),
-            seed,
-            config,
-        }
+        Self { schema: SCHEMA.to_owned(), version: version.to_owned(), seed, config }
     }
 
     /// What the configuration file means, or the default one.
@@ -117,11 +109,7 @@ impl Header {
 impl<R: BufRead> Reader<R> {
     /// Reads the header.
     pub fn open(input: R) -> Result<(Header, Self), RecordingError> {
-        let mut reader = Self {
-            input,
-            line: 0,
-            cut_short: false,
-        };
+        let mut reader = Self { input, line: 0, cut_short: false };
         let header: Header = reader.next_line()?.ok_or(RecordingError::Empty)?;
         if header.schema != SCHEMA {
             let found = header.schema;
@@ -166,11 +154,7 @@ pub fn replay<R: BufRead>(
                 scheduler.observe(at, event);
                 replay.events += 1;
             }
-            Call::Advance {
-                now,
-                credit,
-                effects: recorded,
-            } => {
+            Call::Advance { now, credit, effects: recorded } => {
                 scheduler.advance(now, credit, &mut effects);
                 replay.note_advance(&effects, recorded);
                 effects.clear();
@@ -199,11 +183,7 @@ impl Replay {
         self.effects += effects.len() as u64;
         let replayed = effects_hash(effects).unwrap_or_default();
         if self.divergence.is_none() && recorded != replayed {
-            self.divergence = Some(Divergence {
-                index,
-                recorded,
-                replayed,
-            });
+            self.divergence = Some(Divergence { index, recorded, replayed });
         }
     }
 }

@@ -22,12 +22,7 @@ pub struct Refusal {
 impl Refusal {
     pub fn rows(diagnosis: &Diagnosis) -> Vec<Self> {
         let rows = diagnosis.by_plugin().into_iter();
-        rows.map(|(plugin, reason, nodes)| Self {
-            plugin,
-            nodes,
-            reason,
-        })
-        .collect()
+        rows.map(|(plugin, reason, nodes)| Self { plugin, nodes, reason }).collect()
     }
 }
 
@@ -40,14 +35,7 @@ impl Scheduler {
         message: &str,
         now: Instant,
     ) {
-        self.record(
-            pod,
-            "Warning",
-            "FailedScheduling",
-            "Scheduling",
-            message,
-            now,
-        );
+        self.record(pod, "Warning", "FailedScheduling", "Scheduling", message, now);
         let condition = Condition {
             reason: reason.into(),
             message: message.into(),
@@ -57,15 +45,7 @@ impl Scheduler {
         let told = pod.unscheduled.as_deref();
         if told != Some(&(condition.reason.clone(), condition.message.clone())) {
             let (key, uid) = (pod.key.clone(), pod.uid.clone());
-            self.call(
-                &pod.uid,
-                Op::PatchCondition {
-                    pod: key,
-                    uid,
-                    condition,
-                },
-                now,
-            );
+            self.call(&pod.uid, Op::PatchCondition { pod: key, uid, condition }, now);
         }
     }
 

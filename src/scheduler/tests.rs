@@ -25,41 +25,25 @@ impl Cluster {
         let registry = registry();
         let configuration = resolve(&Default::default(), &registry.catalog()).unwrap();
         let scheduler = Scheduler::new(&configuration, &registry, 7).unwrap();
-        let mut cluster = Self {
-            scheduler,
-            now: Instant::default(),
-            out: Vec::new(),
-        };
+        let mut cluster = Self { scheduler, now: Instant::default(), out: Vec::new() };
         for name in ["n1", "n2"] {
-            cluster.see_node(
-                node(name)
-                    .allocatable(&[("cpu", "1"), ("pods", "10")])
-                    .build(),
-            );
+            cluster.see_node(node(name).allocatable(&[("cpu", "1"), ("pods", "10")]).build());
         }
         cluster.scheduler.observe(cluster.now, Event::Synced);
         cluster
     }
 
     fn see_node(&mut self, node: api::Node) {
-        self.scheduler
-            .observe(self.now, Event::Node(Change::Upsert(Box::new(node))));
+        self.scheduler.observe(self.now, Event::Node(Change::Upsert(Box::new(node))));
     }
 
     fn see(&mut self, pod: &api::Pod) {
-        self.scheduler
-            .observe(self.now, Event::Pod(Change::Upsert(Box::new(pod.clone()))));
+        self.scheduler.observe(self.now, Event::Pod(Change::Upsert(Box::new(pod.clone()))));
     }
 
     fn see_deleted(&mut self, name: &str) {
         let key = PodKey::new("default", name);
-        self.scheduler.observe(
-            self.now,
-            Event::Pod(Change::Delete {
-                key,
-                uid: name.into(),
-            }),
-        );
+        self.scheduler.observe(self.now, Event::Pod(Change::Delete { key, uid: name.into() }));
     }
 
     /// Lets the scheduler decide; returns what it wants done besides telling users.
@@ -80,11 +64,7 @@ impl Cluster {
     }
 
     fn answer_with(&mut self, id: EffectId, outcome: Outcome, pod: Option<api::Pod>) {
-        let reply = Reply {
-            id,
-            outcome,
-            pod: pod.map(Box::new),
-        };
+        let reply = Reply { id, outcome, pod: pod.map(Box::new) };
         self.scheduler.observe(self.now, Event::Reply(reply));
     }
 
@@ -107,10 +87,7 @@ impl Cluster {
 }
 
 fn ours(name: &str) -> api::Pod {
-    let pod = pod(name)
-        .uid(name)
-        .requests(&[("cpu", "1")])
-        .scheduler_name(PROFILE);
+    let pod = pod(name).uid(name).requests(&[("cpu", "1")]).scheduler_name(PROFILE);
     at_version(pod.build(), 5)
 }
 
@@ -126,10 +103,7 @@ fn bound(name: &str, node: &str, version: u64) -> api::Pod {
 }
 
 fn refused(code: u16) -> Outcome {
-    Outcome::Refused {
-        code,
-        retry_after: None,
-    }
+    Outcome::Refused { code, retry_after: None }
 }
 
 /// Brings the pod `a` to the point where its binding is under way; returns effect and node.
@@ -138,9 +112,7 @@ fn posted(cluster: &mut Cluster) -> (Effect, String) {
     let mut effects = cluster.advance();
     assert_eq!(effects.len(), 1, "{effects:?}");
     let effect = effects.remove(0);
-    let Op::Bind { node, .. } = &effect.op else {
-        panic!("no binding: {effect:?}")
-    };
+    let Op::Bind { node, .. } = &effect.op else { panic!("no binding: {effect:?}") };
     let node = node.to_string();
     (effect, node)
 }
@@ -173,12 +145,7 @@ fn a_binding_carries_uid_and_version_and_a_deadline() {
     cluster.see(&bound("a", &node, 6));
     assert_eq!(cluster.advance(), []);
     assert_eq!(cluster.state("a"), Some(&PodState::Bound));
-    assert_eq!(
-        cluster.told(),
-        [format!(
-            "Scheduled Successfully assigned default/a to {node}"
-        )]
-    );
+    assert_eq!(cluster.told(), [format!("Scheduled Successfully assigned default/a to {node}")]);
 }
 
 #[test]
@@ -212,20 +179,13 @@ fn a_pod_that_fits_nowhere_says_why_once_and_is_bound_when_there_is_room() {
     assert_eq!(cluster.advance(), []);
     let why = "0/2 nodes are available: 2 Insufficient cpu.";
     assert_eq!(cluster.told(), [format!("FailedScheduling {why}")]);
-    let patches = cluster
-        .out
-        .iter()
-        .filter(|e| matches!(e.op, Op::PatchCondition { .. }))
-        .count();
+    let patches = cluster.out.iter().filter(|e| matches!(e.op, Op::PatchCondition { .. })).count();
     assert_eq!(patches, 1);
     assert_eq!(cluster.scheduler.refusals("a")[0].nodes, 2);
     cluster.wait(Duration::from_secs(2));
     cluster.see_deleted("b");
     let effects = cluster.advance();
-    assert!(
-        matches!(&effects[0].op, Op::Bind { node, .. } if &**node == "n1"),
-        "{effects:?}"
-    );
+    assert!(matches!(&effects[0].op, Op::Bind { node, .. } if &**node == "n1"), "{effects:?}");
 }
 
 #[test]
@@ -265,22 +225,11 @@ fn an_unknown_outcome_keeps_the_reservation_until_a_fence_succeeds() {
     // The other pod got the other node, because the first one still counts on its own.
     assert!(matches!(&effects[1].op, Op::Bind { node: other, .. } if **other != *node));
     assert!(matches!(cluster.state("a"), Some(PodState::Unknown { .. })));
-    cluster.answer_with(
-        effects[0].id,
-        Outcome::Applied(None),
-        Some(at_version(ours("a"), 6)),
-    );
+    cluster.answer_with(effects[0].id, Outcome::Applied(None), Some(at_version(ours("a"), 6)));
     assert_eq!(cluster.state("a"), Some(&PodState::Pending));
     cluster.wait(Duration::from_secs(2));
     let again = cluster.advance();
-    let Op::Bind {
-        resource_version,
-        node: second,
-        ..
-    } = &again[0].op
-    else {
-        panic!("{again:?}")
-    };
+    let Op::Bind { resource_version, node: second, .. } = &again[0].op else { panic!("{again:?}") };
     assert_eq!((&**resource_version, &**second), ("6", &*node));
 }
 
@@ -294,11 +243,7 @@ fn a_refused_fence_is_settled_by_looking_up_the_pod() {
         cluster.answer(fence.id, refused(409));
         let get = cluster.advance().remove(0);
         assert!(matches!(get.op, Op::GetPod { .. }));
-        let outcome = if found.is_some() {
-            Outcome::Applied(None)
-        } else {
-            refused(404)
-        };
+        let outcome = if found.is_some() { Outcome::Applied(None) } else { refused(404) };
         cluster.answer_with(get.id, outcome, found);
         assert_eq!(cluster.state("a").cloned(), expected);
     };
@@ -317,20 +262,9 @@ fn a_conflict_with_our_own_status_write_is_posted_again_at_once() {
     let (post, node) = posted(&mut cluster);
     cluster.answer(post.id, refused(409));
     let get = cluster.advance().remove(0);
-    cluster.answer_with(
-        get.id,
-        Outcome::Applied(None),
-        Some(at_version(ours("a"), 8)),
-    );
+    cluster.answer_with(get.id, Outcome::Applied(None), Some(at_version(ours("a"), 8)));
     let again = cluster.advance().remove(0);
-    let Op::Bind {
-        resource_version,
-        node: second,
-        ..
-    } = &again.op
-    else {
-        panic!("{again:?}")
-    };
+    let Op::Bind { resource_version, node: second, .. } = &again.op else { panic!("{again:?}") };
     assert_eq!((&**resource_version, &**second), ("8", &*node));
 }
 
@@ -355,16 +289,9 @@ fn a_binding_is_posted_again_only_where_the_node_still_fits() {
     let get = cluster.advance().remove(0);
     let other = if node == "n1" { "n2" } else { "n1" };
     cluster.see(&bound("rival", &node, 7));
-    cluster.answer_with(
-        get.id,
-        Outcome::Applied(None),
-        Some(at_version(ours("a"), 8)),
-    );
+    cluster.answer_with(get.id, Outcome::Applied(None), Some(at_version(ours("a"), 8)));
     let again = cluster.advance().remove(0);
-    assert!(
-        matches!(&again.op, Op::Bind { node, .. } if &**node == other),
-        "{again:?}"
-    );
+    assert!(matches!(&again.op, Op::Bind { node, .. } if &**node == other), "{again:?}");
 }
 
 #[test]
@@ -373,13 +300,7 @@ fn too_many_requests_pause_everybody_and_keep_the_reservation() {
     let (post, node) = posted(&mut cluster);
     cluster.see(&ours("b"));
     let patience = Some(Duration::from_secs(3));
-    cluster.answer(
-        post.id,
-        Outcome::Refused {
-            code: 429,
-            retry_after: patience,
-        },
-    );
+    cluster.answer(post.id, Outcome::Refused { code: 429, retry_after: patience });
     assert_eq!(cluster.advance(), []);
     assert!(matches!(cluster.state("a"), Some(PodState::Assumed { .. })));
     cluster.wait(Duration::from_secs(3));
@@ -395,11 +316,7 @@ fn other_answers_give_the_reservation_up() {
         let (post, _) = posted(&mut cluster);
         cluster.answer(post.id, outcome.clone());
         assert_eq!(cluster.state("a"), Some(&PodState::Pending), "{outcome:?}");
-        assert_eq!(
-            !cluster.advance().is_empty(),
-            comes_back_at_once,
-            "{outcome:?}"
-        );
+        assert_eq!(!cluster.advance().is_empty(), comes_back_at_once, "{outcome:?}");
     };
     check(Outcome::NotSent, true);
     check(refused(404), false);
@@ -412,10 +329,7 @@ fn a_deleted_pod_ends_its_binding_and_frees_its_room() {
     let mut cluster = Cluster::new();
     let (post, _) = posted(&mut cluster);
     cluster.see_deleted("a");
-    assert_eq!(
-        (cluster.scheduler.in_flight(), cluster.state("a")),
-        (0, None)
-    );
+    assert_eq!((cluster.scheduler.in_flight(), cluster.state("a")), (0, None));
     cluster.answer(post.id, refused(404));
     assert_eq!(cluster.advance(), []);
 }
@@ -430,10 +344,7 @@ fn a_recreated_pod_is_another_pod() {
     // The old pod's reservation is gone; the answer to its binding changes nothing.
     cluster.answer(post.id, refused(409));
     let effects = cluster.advance();
-    assert!(
-        matches!(&effects[0].op, Op::Bind { uid, .. } if &**uid == "a2"),
-        "{effects:?}"
-    );
+    assert!(matches!(&effects[0].op, Op::Bind { uid, .. } if &**uid == "a2"), "{effects:?}");
     assert_eq!(effects.len(), 1);
 }
 
@@ -467,18 +378,13 @@ fn a_pod_with_a_claim_is_never_bound_and_the_event_names_the_field() {
 fn a_gated_pod_is_not_tried_and_a_deleting_one_is_dropped() {
     let mut cluster = Cluster::new();
     let mut gated = ours("a");
-    gated.spec.scheduling_gates.push(api::SchedulingGate {
-        name: "later".into(),
-    });
+    gated.spec.scheduling_gates.push(api::SchedulingGate { name: "later".into() });
     cluster.see(&gated);
     let mut deleting = ours("b");
     deleting.metadata.deletion_timestamp = Some(jiff::Timestamp::UNIX_EPOCH);
     cluster.see(&deleting);
     assert_eq!(cluster.advance(), []);
-    assert_eq!(
-        cluster.told(),
-        ["FailedScheduling skip schedule deleting pod: default/b"]
-    );
+    assert_eq!(cluster.told(), ["FailedScheduling skip schedule deleting pod: default/b"]);
     cluster.see(&at_version(ours("a"), 6));
     assert_eq!(cluster.advance().len(), 1);
 }

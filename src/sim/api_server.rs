@@ -46,10 +46,7 @@ impl ApiServer {
     pub fn delete(&mut self, key: &PodKey) -> Option<Event> {
         let pod = self.pods.remove(key)?;
         self.revision += 1;
-        Some(Event::Pod(Change::Delete {
-            key: key.clone(),
-            uid: pod.metadata.uid,
-        }))
+        Some(Event::Pod(Change::Delete { key: key.clone(), uid: pod.metadata.uid }))
     }
 
     pub fn pod(&self, key: &PodKey) -> Option<&api::Pod> {
@@ -68,34 +65,22 @@ impl ApiServer {
     /// Carries out a call of the scheduler.
     pub fn call(&mut self, op: &Op) -> Answer {
         match op {
-            Op::Bind {
-                pod,
-                uid,
-                resource_version,
-                node,
-            } => self.bind(pod, uid, resource_version, node),
-            Op::Fence {
-                pod,
-                uid,
-                resource_version,
-                value,
-            } => self.update(pod, uid, Some(resource_version), |pod| {
-                pod.status.nominated_node_name = value.clone();
-            }),
-            Op::PatchCondition {
-                pod,
-                uid,
-                condition,
-            } => self.update(pod, uid, None, |pod| set_condition(pod, condition)),
+            Op::Bind { pod, uid, resource_version, node } => {
+                self.bind(pod, uid, resource_version, node)
+            }
+            Op::Fence { pod, uid, resource_version, value } => {
+                self.update(pod, uid, Some(resource_version), |pod| {
+                    pod.status.nominated_node_name = value.clone();
+                })
+            }
+            Op::PatchCondition { pod, uid, condition } => {
+                self.update(pod, uid, None, |pod| set_condition(pod, condition))
+            }
             Op::GetPod { pod } => match self.pods.get(pod) {
                 Some(pod) => applied(pod, None),
                 None => refused(404),
             },
-            Op::Record { .. } => Answer {
-                outcome: Outcome::Applied(None),
-                pod: None,
-                event: None,
-            },
+            Op::Record { .. } => Answer { outcome: Outcome::Applied(None), pod: None, event: None },
         }
     }
 
@@ -112,9 +97,7 @@ impl ApiServer {
         let mut pod = pod.clone();
         pod.spec.node_name = node.clone();
         pod.status.nominated_node_name = "".into();
-        pod.status
-            .conditions
-            .retain(|condition| &*condition.type_ != "PodScheduled");
+        pod.status.conditions.retain(|condition| &*condition.type_ != "PodScheduled");
         pod.status.conditions.push(api::PodCondition {
             type_: "PodScheduled".into(),
             status: "True".into(),
@@ -123,11 +106,7 @@ impl ApiServer {
         let event = self.write(key.clone(), pod);
         self.bound += 1;
         // The API server answers a binding with a Status, not with the pod.
-        Answer {
-            outcome: Outcome::Applied(None),
-            pod: None,
-            event: Some(event),
-        }
+        Answer { outcome: Outcome::Applied(None), pod: None, event: Some(event) }
     }
 
     /// Changes a pod's status under preconditions. A change that changes nothing makes no version.
@@ -151,9 +130,7 @@ impl ApiServer {
             return applied(old, None);
         }
         let event = self.write(key.clone(), new);
-        self.pods
-            .get(key)
-            .map_or_else(|| refused(404), |pod| applied(pod, Some(event)))
+        self.pods.get(key).map_or_else(|| refused(404), |pod| applied(pod, Some(event)))
     }
 
     fn write(&mut self, key: PodKey, mut pod: api::Pod) -> Event {
@@ -165,9 +142,7 @@ impl ApiServer {
 }
 
 fn set_condition(pod: &mut api::Pod, condition: &Condition) {
-    pod.status
-        .conditions
-        .retain(|other| &*other.type_ != "PodScheduled");
+    pod.status.conditions.retain(|other| &*other.type_ != "PodScheduled");
     pod.status.conditions.push(api::PodCondition {
         type_: "PodScheduled".into(),
         status: "False".into(),
@@ -185,12 +160,5 @@ fn applied(pod: &api::Pod, event: Option<Event>) -> Answer {
 }
 
 fn refused(code: u16) -> Answer {
-    Answer {
-        outcome: Outcome::Refused {
-            code,
-            retry_after: None,
-        },
-        pod: None,
-        event: None,
-    }
+    Answer { outcome: Outcome::Refused { code, retry_after: None }, pod: None, event: None }
 }

@@ -51,10 +51,7 @@ impl CoreBench {
         seed: u64,
     ) -> Result<Self, ProfileError> {
         let mut scheduler = Scheduler::new(configuration, registry, seed)?;
-        let profile = configuration
-            .profiles
-            .first()
-            .map(|p| p.scheduler_name.clone());
+        let profile = configuration.profiles.first().map(|p| p.scheduler_name.clone());
         let profile = profile.unwrap_or_default();
         let all = measured.placed + measured.pods;
         let nodes = shapes::nodes(measured.nodes, all);
@@ -73,21 +70,13 @@ impl CoreBench {
             pod.spec.scheduler_name = profile.clone();
             pod
         });
-        Ok(Self {
-            scheduler,
-            pods: pods.collect(),
-            placed: measured.placed,
-            now,
-        })
+        Ok(Self { scheduler, pods: pods.collect(), placed: measured.placed, now })
     }
 
     /// Places the pods and times it: from seeing each pod to seeing it on its node.
     pub fn run(mut self) -> Measurement {
-        let labels: BTreeSet<Labels> = self
-            .pods
-            .iter()
-            .map(|pod| pod.metadata.labels.clone())
-            .collect();
+        let labels: BTreeSet<Labels> =
+            self.pods.iter().map(|pod| pod.metadata.labels.clone()).collect();
         let started = Clock::now();
         for pod in &self.pods {
             self.scheduler.observe(self.now, upsert(pod));
@@ -119,19 +108,12 @@ impl CoreBench {
 
     /// Carries an effect out at once. True if it bound a pod.
     fn answer(&mut self, effect: Effect) -> bool {
-        let reply = Reply {
-            id: effect.id,
-            outcome: Outcome::Applied(None),
-            pod: None,
-        };
+        let reply = Reply { id: effect.id, outcome: Outcome::Applied(None), pod: None };
         self.scheduler.observe(self.now, Event::Reply(reply));
         let Op::Bind { pod: key, node, .. } = effect.op else {
             return false;
         };
-        let number = key
-            .name
-            .strip_prefix("pod-")
-            .and_then(|n| n.parse::<usize>().ok());
+        let number = key.name.strip_prefix("pod-").and_then(|n| n.parse::<usize>().ok());
         let measured = number.and_then(|number| number.checked_sub(self.placed));
         let Some(pod) = measured.and_then(|at| self.pods.get_mut(at)) else {
             return false;
@@ -148,14 +130,9 @@ fn home(shape: Shape, number: usize, nodes: &[api::Node]) -> crate::model::Str {
     let group = number / shapes::GROUP_SIZE;
     let member = number % shapes::GROUP_SIZE;
     // Neighbours are in different zones; the same zone comes again after three.
-    let step = if shape == Shape::Affinity {
-        3 * member
-    } else {
-        member
-    };
+    let step = if shape == Shape::Affinity { 3 * member } else { member };
     let node = nodes.get((3 * group + step) % nodes.len().max(1));
-    node.map(|node| node.metadata.name.clone())
-        .unwrap_or_default()
+    node.map(|node| node.metadata.name.clone()).unwrap_or_default()
 }
 
 fn upsert(pod: &api::Pod) -> Event {

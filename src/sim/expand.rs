@@ -63,11 +63,8 @@ struct Existing {
 
 impl Existing {
     fn new(pods: &[api::Pod]) -> Self {
-        let mut existing = Self {
-            names: BTreeSet::new(),
-            owned: BTreeMap::new(),
-            nodes: BTreeSet::new(),
-        };
+        let mut existing =
+            Self { names: BTreeSet::new(), owned: BTreeMap::new(), nodes: BTreeSet::new() };
         for pod in pods {
             existing.names.insert(api::Object::key(pod));
             if let Some(owner) = pod.metadata.controller().filter(|_| !pod.is_terminal()) {
@@ -75,9 +72,7 @@ impl Existing {
                 let key = (namespace.clone(), owner.kind.clone(), owner.name.clone());
                 *existing.owned.entry(key).or_default() += 1;
                 let node = pod.spec.node_name.clone();
-                existing
-                    .nodes
-                    .insert((namespace, owner.kind.clone(), owner.name.clone(), node));
+                existing.nodes.insert((namespace, owner.kind.clone(), owner.name.clone(), node));
             }
         }
         existing
@@ -88,11 +83,7 @@ impl Existing {
             return Vec::new();
         };
         let owner = owner("apps/v1", "StatefulSet", &set.metadata);
-        let first = set
-            .spec
-            .ordinals
-            .as_ref()
-            .map_or(0, |ordinals| ordinals.start);
+        let first = set.spec.ordinals.as_ref().map_or(0, |ordinals| ordinals.start);
         let count = replicas(set.spec.replicas);
         let ordinals = (0..count).map(|index| i64::from(first) + i64::from(index));
         let pods = ordinals.map(|ordinal| {
@@ -106,8 +97,7 @@ impl Existing {
             mount_claims(&mut pod, &set.spec.volume_claim_templates);
             pod
         });
-        pods.filter(|pod| !self.names.contains(&api::Object::key(pod)))
-            .collect()
+        pods.filter(|pod| !self.names.contains(&api::Object::key(pod))).collect()
     }
 
     fn replicas(
@@ -125,17 +115,11 @@ impl Existing {
 
     fn job(&self, job: &api::Job) -> Vec<api::Pod> {
         let spec = &job.spec;
-        let Some(template) = spec
-            .template
-            .as_ref()
-            .filter(|_| spec.suspend != Some(true))
-        else {
+        let Some(template) = spec.template.as_ref().filter(|_| spec.suspend != Some(true)) else {
             return Vec::new();
         };
         let at_once = replicas(spec.parallelism);
-        let wanted = spec
-            .completions
-            .map_or(at_once, |completions| at_once.min(completions));
+        let wanted = spec.completions.map_or(at_once, |completions| at_once.min(completions));
         let owner = owner("batch/v1", "Job", &job.metadata);
         self.numbered(&owner, &job.metadata, template, wanted)
     }
@@ -148,11 +132,7 @@ impl Existing {
         template: &PodTemplate,
         wanted: i32,
     ) -> Vec<api::Pod> {
-        let key = (
-            meta.namespace.clone(),
-            owner.kind.clone(),
-            owner.name.clone(),
-        );
+        let key = (meta.namespace.clone(), owner.kind.clone(), owner.name.clone());
         let missing = wanted - self.owned.get(&key).copied().unwrap_or(0);
         let names = (0_u32..).map(|number| format!("{}-{number}", meta.name));
         let pods = names.map(|name| pod(template, meta, &name, owner));
@@ -170,12 +150,7 @@ impl Existing {
         let meta = &set.metadata;
         let wanted = nodes.iter().filter(|node| {
             let node = node.metadata.name.clone();
-            let here = (
-                meta.namespace.clone(),
-                owner.kind.clone(),
-                owner.name.clone(),
-                node,
-            );
+            let here = (meta.namespace.clone(), owner.kind.clone(), owner.name.clone(), node);
             !self.nodes.contains(&here)
         });
         let pods = wanted.map(|node| {
@@ -185,24 +160,16 @@ impl Existing {
             pod.spec.tolerations.extend(daemon_tolerations());
             (pod, node)
         });
-        pods.filter(|(_, node)| takes_daemons(&template.spec, node))
-            .map(|(pod, _)| pod)
-            .collect()
+        pods.filter(|(_, node)| takes_daemons(&template.spec, node)).map(|(pod, _)| pod).collect()
     }
 }
 
 /// Writes the numbers that priority classes stand for, as admission does.
 fn give_priorities(pods: &mut [api::Pod], objects: &Objects) {
-    let default = objects
-        .priority_classes
-        .iter()
-        .find(|class| class.global_default);
+    let default = objects.priority_classes.iter().find(|class| class.global_default);
     for pod in pods.iter_mut().filter(|pod| pod.spec.priority.is_none()) {
         let name = &pod.spec.priority_class_name;
-        let named = objects
-            .priority_classes
-            .iter()
-            .find(|class| class.metadata.name == *name);
+        let named = objects.priority_classes.iter().find(|class| class.metadata.name == *name);
         pod.spec.priority = match &**name {
             "system-cluster-critical" => Some(2_000_000_000),
             "system-node-critical" => Some(2_000_001_000),
@@ -237,22 +204,13 @@ fn pod(template: &PodTemplate, meta: &ObjectMeta, name: &str, owner: &OwnerRefer
             ..ObjectMeta::default()
         },
         spec: template.spec.clone(),
-        status: api::PodStatus {
-            phase: "Pending".into(),
-            ..api::PodStatus::default()
-        },
+        status: api::PodStatus { phase: "Pending".into(), ..api::PodStatus::default() },
     }
 }
 
 fn add_labels(pod: &mut api::Pod, labels: &[(&str, String)]) {
-    let old = pod
-        .metadata
-        .labels
-        .iter()
-        .map(|(key, value)| (key.clone(), value.clone()));
-    let new = labels
-        .iter()
-        .map(|(key, value)| (Str::from(*key), Str::from(value.as_str())));
+    let old = pod.metadata.labels.iter().map(|(key, value)| (key.clone(), value.clone()));
+    let new = labels.iter().map(|(key, value)| (Str::from(*key), Str::from(value.as_str())));
     pod.metadata.labels = old.chain(new).collect();
 }
 
@@ -278,34 +236,20 @@ fn pin_to_node(spec: &mut api::PodSpec, node: &Str) {
     };
     let affinity = spec.affinity.get_or_insert_default();
     let required = affinity.node_affinity.get_or_insert_default();
-    let terms = &mut required
-        .required
-        .get_or_insert_default()
-        .node_selector_terms;
+    let terms = &mut required.required.get_or_insert_default().node_selector_terms;
     if terms.is_empty() {
         terms.push(NodeSelectorTerm::default());
     }
-    terms
-        .iter_mut()
-        .for_each(|term| term.match_fields.push(field.clone()));
+    terms.iter_mut().for_each(|term| term.match_fields.push(field.clone()));
 }
 
 /// Whether the set wants a pod on the node, whatever the node's taints and room.
 fn takes_daemons(spec: &api::PodSpec, node: &api::Node) -> bool {
     let labels = &node.metadata.labels;
-    let selected = spec
-        .node_selector
-        .iter()
-        .all(|(key, value)| labels.get(key) == Some(value));
-    let required = spec
-        .affinity
-        .as_ref()
-        .and_then(|a| a.node_affinity.as_ref()?.required.as_ref());
+    let selected = spec.node_selector.iter().all(|(key, value)| labels.get(key) == Some(value));
+    let required = spec.affinity.as_ref().and_then(|a| a.node_affinity.as_ref()?.required.as_ref());
     let wanted = |terms: &NodeSelector| {
-        terms
-            .compile()
-            .matches(&node.metadata.name, labels)
-            .unwrap_or(false)
+        terms.compile().matches(&node.metadata.name, labels).unwrap_or(false)
     };
     selected && required.is_none_or(wanted)
 }

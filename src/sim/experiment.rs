@@ -95,52 +95,30 @@ pub struct Run {
 #[derive(Debug, thiserror::Error)]
 pub enum ExperimentError {
     #[error("failed to read {path}: {source}", path = .path.display())]
-    Read {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Read { path: PathBuf, source: std::io::Error },
     #[error("{path}: {reason}", path = .path.display())]
     Syntax { path: PathBuf, reason: String },
     #[error("{path}: {field}: {value}: expected {expected}", path = .path.display())]
-    Invalid {
-        path: PathBuf,
-        field: String,
-        value: String,
-        expected: String,
-    },
+    Invalid { path: PathBuf, field: String, value: String, expected: String },
 }
 
 impl Experiment {
     /// Reads `experiment.yaml` of a folder, or the file itself.
     pub fn read(path: &Path) -> Result<(Self, PathBuf), ExperimentError> {
-        let file = if path.is_dir() {
-            path.join("experiment.yaml")
-        } else {
-            path.to_owned()
-        };
-        let text = std::fs::read_to_string(&file).map_err(|source| ExperimentError::Read {
-            path: file.clone(),
-            source,
+        let file = if path.is_dir() { path.join("experiment.yaml") } else { path.to_owned() };
+        let text = std::fs::read_to_string(&file)
+            .map_err(|source| ExperimentError::Read { path: file.clone(), source })?;
+        let experiment: Self = serde_saphyr::from_str(&text).map_err(|error| {
+            ExperimentError::Syntax { path: file.clone(), reason: error.to_string() }
         })?;
-        let experiment: Self =
-            serde_saphyr::from_str(&text).map_err(|error| ExperimentError::Syntax {
-                path: file.clone(),
-                reason: error.to_string(),
-            })?;
         experiment.validate(&file)?;
-        Ok((
-            experiment,
-            file.parent().map(Path::to_owned).unwrap_or_default(),
-        ))
+        Ok((experiment, file.parent().map(Path::to_owned).unwrap_or_default()))
     }
 
     /// The densities to run at.
     pub fn runs(&self) -> Vec<Run> {
         if self.runs.is_empty() {
-            return vec![Run {
-                name: "all".to_owned(),
-                nodes_percent: 100,
-            }];
+            return vec![Run { name: "all".to_owned(), nodes_percent: 100 }];
         }
         self.runs.clone()
     }
@@ -152,12 +130,7 @@ impl Experiment {
     fn validate(&self, file: &Path) -> Result<(), ExperimentError> {
         let invalid = |field: String, value: String, expected: &str| {
             let (path, expected) = (file.to_owned(), expected.to_owned());
-            Err(ExperimentError::Invalid {
-                path,
-                field,
-                value,
-                expected,
-            })
+            Err(ExperimentError::Invalid { path, field, value, expected })
         };
         if self.api_version != API_VERSION {
             return invalid("apiVersion".into(), self.api_version.clone(), API_VERSION);
@@ -180,19 +153,11 @@ impl Experiment {
         for (index, run) in self.runs.iter().enumerate() {
             if !(1..=100).contains(&run.nodes_percent) {
                 let field = format!("runs[{index}].nodesPercent");
-                return invalid(
-                    field,
-                    run.nodes_percent.to_string(),
-                    "a number from 1 to 100",
-                );
+                return invalid(field, run.nodes_percent.to_string(), "a number from 1 to 100");
             }
         }
         if self.nodes.is_empty() && self.trace.is_none() && self.manifests.is_empty() {
-            return invalid(
-                "nodes".into(),
-                "none".into(),
-                "node groups, manifests or a trace",
-            );
+            return invalid("nodes".into(), "none".into(), "node groups, manifests or a trace");
         }
         Ok(())
     }
@@ -203,10 +168,7 @@ impl NodeGroup {
         (0..self.count).map(|number| {
             let name: Str = format!("{}-{number}", self.name).into();
             let hostname = (Str::from("kubernetes.io/hostname"), name.clone());
-            let own = self
-                .labels
-                .iter()
-                .map(|(key, value)| (key.clone(), value.clone()));
+            let own = self.labels.iter().map(|(key, value)| (key.clone(), value.clone()));
             api::Node {
                 metadata: ObjectMeta {
                     labels: std::iter::once(hostname).chain(own).collect(),
@@ -214,10 +176,7 @@ impl NodeGroup {
                     name,
                     ..ObjectMeta::default()
                 },
-                spec: NodeSpec {
-                    taints: self.taints.clone(),
-                    ..NodeSpec::default()
-                },
+                spec: NodeSpec { taints: self.taints.clone(), ..NodeSpec::default() },
                 status: NodeStatus {
                     capacity: self.allocatable.clone(),
                     allocatable: self.allocatable.clone(),

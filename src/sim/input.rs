@@ -26,10 +26,7 @@ pub enum InputError {
     #[error("{path}: not UTF-8 text (byte {offset})", path = .path.display())]
     NotText { path: PathBuf, offset: usize },
     #[error("{path}: {source}", path = .path.display())]
-    Decode {
-        path: PathBuf,
-        source: Box<DecodeError>,
-    },
+    Decode { path: PathBuf, source: Box<DecodeError> },
     /// Two files define one object; the error names both.
     #[error(transparent)]
     Duplicate(Box<DecodeError>),
@@ -48,9 +45,7 @@ pub fn read_snapshot(path: &Path) -> Result<Objects, InputError> {
     if path.is_dir() {
         list_manifests(path, 0, &mut files)?;
         if files.is_empty() {
-            return Err(InputError::NoFiles {
-                path: path.to_owned(),
-            });
+            return Err(InputError::NoFiles { path: path.to_owned() });
         }
     } else {
         files.push(path.to_owned());
@@ -59,14 +54,10 @@ pub fn read_snapshot(path: &Path) -> Result<Objects, InputError> {
     for file in files {
         let mut found = read_file(&file)?;
         found.set_source(&file.to_string_lossy());
-        objects
-            .extend(found)
-            .map_err(|error| InputError::Duplicate(Box::new(error)))?;
+        objects.extend(found).map_err(|error| InputError::Duplicate(Box::new(error)))?;
     }
     if objects.is_empty() {
-        return Err(InputError::Empty {
-            path: path.to_owned(),
-        });
+        return Err(InputError::Empty { path: path.to_owned() });
     }
     Ok(objects)
 }
@@ -75,28 +66,15 @@ pub fn read_snapshot(path: &Path) -> Result<Objects, InputError> {
 /// file system.
 fn list_manifests(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), InputError> {
     if depth > FOLDER_DEPTH_MAX {
-        return Err(InputError::TooDeep {
-            path: folder.to_owned(),
-        });
+        return Err(InputError::TooDeep { path: folder.to_owned() });
     }
-    let failed = |source| InputError::Read {
-        path: folder.to_owned(),
-        source,
-    };
+    let failed = |source| InputError::Read { path: folder.to_owned(), source };
     let mut entries = fs::read_dir(folder)
-        .and_then(|entries| {
-            entries
-                .map(|entry| Ok(entry?.path()))
-                .collect::<io::Result<Vec<_>>>()
-        })
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>())
         .map_err(failed)?;
     entries.sort();
     for path in entries {
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // Version control and mounted ConfigMaps keep their own things in dotted names.
         if name.starts_with('.') {
             continue;
@@ -111,41 +89,30 @@ fn list_manifests(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Resu
 }
 
 fn read_file(path: &Path) -> Result<Objects, InputError> {
-    let failed = |source| InputError::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| InputError::Read { path: path.to_owned(), source };
     let bytes = File::open(path).and_then(|file| read_bytes(file, FILE_BYTES_MAX));
-    let bytes = bytes.map_err(failed)?.ok_or_else(|| InputError::TooLarge {
-        path: path.to_owned(),
-        bytes_max: FILE_BYTES_MAX,
-    })?;
+    let bytes = bytes
+        .map_err(failed)?
+        .ok_or_else(|| InputError::TooLarge { path: path.to_owned(), bytes_max: FILE_BYTES_MAX })?;
     let text = String::from_utf8(bytes).map_err(|error| InputError::NotText {
         path: path.to_owned(),
         offset: error.utf8_error().valid_up_to(),
     })?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let format = format_of(&name).unwrap_or_else(|| Format::guess(&text));
-    decode(&text, format).map_err(|error| InputError::Decode {
-        path: path.to_owned(),
-        source: Box::new(error),
-    })
+    decode(&text, format)
+        .map_err(|error| InputError::Decode { path: path.to_owned(), source: Box::new(error) })
 }
 
 /// The bytes, unpacked where they are packed; nothing if there are more than `bytes_max`.
 fn read_bytes(mut source: impl Read, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
-    source
-        .by_ref()
-        .take(GZIP_MAGIC.len() as u64)
-        .read_to_end(&mut bytes)?;
+    source.by_ref().take(GZIP_MAGIC.len() as u64).read_to_end(&mut bytes)?;
     let packed = bytes == GZIP_MAGIC;
     let limit = bytes_max.saturating_add(1);
     if packed {
         let start = io::Cursor::new(std::mem::take(&mut bytes));
-        MultiGzDecoder::new(start.chain(source))
-            .take(limit)
-            .read_to_end(&mut bytes)?;
+        MultiGzDecoder::new(start.chain(source)).take(limit).read_to_end(&mut bytes)?;
     } else {
         source.take(limit).read_to_end(&mut bytes)?;
     }

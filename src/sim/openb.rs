@@ -67,15 +67,9 @@ pub fn read_pods(path: &Path) -> Result<Vec<api::Pod>, TraceError> {
 }
 
 fn rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TraceError> {
-    let failed = |source| TraceError::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| TraceError::Read { path: path.to_owned(), source };
     let mut reader = csv::Reader::from_path(path).map_err(failed)?;
-    reader
-        .deserialize()
-        .collect::<Result<_, _>>()
-        .map_err(failed)
+    reader.deserialize().collect::<Result<_, _>>().map_err(failed)
 }
 
 fn node(row: NodeRow) -> api::Node {
@@ -116,10 +110,7 @@ fn pod(row: PodRow) -> api::Pod {
     }
     let container = Container {
         name: "main".into(),
-        resources: ResourceRequirements {
-            requests,
-            ..ResourceRequirements::default()
-        },
+        resources: ResourceRequirements { requests, ..ResourceRequirements::default() },
         ..Container::default()
     };
     api::Pod {
@@ -134,37 +125,22 @@ fn pod(row: PodRow) -> api::Pod {
             affinity: gpu_models(&row.gpu_spec),
             ..PodSpec::default()
         },
-        status: PodStatus {
-            phase: "Pending".into(),
-            ..PodStatus::default()
-        },
+        status: PodStatus { phase: "Pending".into(), ..PodStatus::default() },
     }
 }
 
 /// Only nodes with one of these GPU models.
 fn gpu_models(spec: &str) -> Option<api::Affinity> {
-    let values: Vec<Str> = spec
-        .split('|')
-        .filter(|m| !m.is_empty())
-        .map(Str::from)
-        .collect();
+    let values: Vec<Str> = spec.split('|').filter(|m| !m.is_empty()).map(Str::from).collect();
     if values.is_empty() {
         return None;
     }
-    let requirement = NodeSelectorRequirement {
-        key: GPU_MODEL_LABEL.into(),
-        operator: "In".into(),
-        values,
-    };
-    let term = NodeSelectorTerm {
-        match_expressions: vec![requirement],
-        ..Default::default()
-    };
+    let requirement =
+        NodeSelectorRequirement { key: GPU_MODEL_LABEL.into(), operator: "In".into(), values };
+    let term = NodeSelectorTerm { match_expressions: vec![requirement], ..Default::default() };
     Some(api::Affinity {
         node_affinity: Some(api::NodeAffinity {
-            required: Some(NodeSelector {
-                node_selector_terms: vec![term],
-            }),
+            required: Some(NodeSelector { node_selector_terms: vec![term] }),
             preferred: Vec::new(),
         }),
         ..api::Affinity::default()
@@ -174,10 +150,7 @@ fn gpu_models(spec: &str) -> Option<api::Affinity> {
 fn amounts(cpu_milli: u32, memory_mib: u32) -> ResourceList {
     [
         (CPU.into(), Quantity::from_milli(i64::from(cpu_milli))),
-        (
-            MEMORY.into(),
-            Quantity::from_units(i64::from(memory_mib) * BYTES_PER_MIB),
-        ),
+        (MEMORY.into(), Quantity::from_units(i64::from(memory_mib) * BYTES_PER_MIB)),
     ]
     .into_iter()
     .collect()

@@ -101,8 +101,7 @@ pub struct Level {
 impl Report {
     pub fn new(simulation: &Simulation, runs: Vec<RunReport>) -> Self {
         let mut hash = Xxh3::new();
-        runs.iter()
-            .for_each(|run| hash.update(run.decisions_hash.as_bytes()));
+        runs.iter().for_each(|run| hash.update(run.decisions_hash.as_bytes()));
         let decisions_hash = match runs.as_slice() {
             [only] => only.decisions_hash.clone(),
             _ => format!("{:016x}", hash.digest()),
@@ -115,10 +114,7 @@ impl Report {
             placed: runs.iter().map(|run| run.placed).sum(),
             pending: runs.iter().map(|run| run.pending).sum(),
             decisions_hash,
-            pods: runs
-                .iter()
-                .flat_map(|run| run.pods.iter().cloned())
-                .collect(),
+            pods: runs.iter().flat_map(|run| run.pods.iter().cloned()).collect(),
             runs,
         }
     }
@@ -128,10 +124,8 @@ impl RunReport {
     /// Looks at a finished run. `waiting` are the pods that were pending at the start.
     pub fn new(run: &Run, world: &World, waiting: &[PodKey]) -> Self {
         let snapshot = &world.scheduler.cache().snapshot;
-        let pods: Vec<PodReport> = waiting
-            .iter()
-            .filter_map(|key| pod_report(world, world.api.pod(key)?))
-            .collect();
+        let pods: Vec<PodReport> =
+            waiting.iter().filter_map(|key| pod_report(world, world.api.pod(key)?)).collect();
         let placed = pods.iter().filter(|pod| !pod.node.is_empty()).count();
         Self {
             name: run.name.clone(),
@@ -155,12 +149,7 @@ fn pod_report(world: &World, pod: &api::Pod) -> Option<PodReport> {
         Vec::new()
     };
     let (namespace, name) = (pod.metadata.namespace.clone(), pod.metadata.name.clone());
-    Some(PodReport {
-        namespace,
-        name,
-        node,
-        refusals,
-    })
+    Some(PodReport { namespace, name, node, refusals })
 }
 
 fn utilisation(snapshot: &Snapshot) -> BTreeMap<Str, Utilisation> {
@@ -169,22 +158,13 @@ fn utilisation(snapshot: &Snapshot) -> BTreeMap<Str, Utilisation> {
         let resource = columns.resource(name)?;
         let sum = |column: &[i64]| {
             let nodes = snapshot.nodes().present().iter();
-            nodes
-                .map(|node| column[node.index()])
-                .fold(0, i64::saturating_add)
+            nodes.map(|node| column[node.index()]).fold(0, i64::saturating_add)
         };
         let requested = sum(columns.requested(resource));
         let allocatable = sum(columns.allocatable(resource));
         let percent = 100.0 * requested as f64 / (allocatable.max(1)) as f64;
         let percent = (percent * 100.0).round() / 100.0;
-        Some((
-            Str::from(name),
-            Utilisation {
-                requested,
-                allocatable,
-                percent,
-            },
-        ))
+        Some((Str::from(name), Utilisation { requested, allocatable, percent }))
     });
     rows.collect()
 }
@@ -193,15 +173,9 @@ fn utilisation(snapshot: &Snapshot) -> BTreeMap<Str, Utilisation> {
 fn spread(world: &World, snapshot: &Snapshot, waiting: &[PodKey]) -> Vec<Spread> {
     let pods = waiting.iter().filter_map(|key| world.api.pod(key));
     let workloads: BTreeSet<(Str, Str)> = pods.filter_map(workload).collect();
-    let mut nodes: BTreeMap<(Str, Str), Vec<&Str>> = workloads
-        .into_iter()
-        .map(|workload| (workload, Vec::new()))
-        .collect();
-    for pod in world
-        .api
-        .pods()
-        .filter(|pod| !pod.spec.node_name.is_empty())
-    {
+    let mut nodes: BTreeMap<(Str, Str), Vec<&Str>> =
+        workloads.into_iter().map(|workload| (workload, Vec::new())).collect();
+    for pod in world.api.pods().filter(|pod| !pod.spec.node_name.is_empty()) {
         if let Some(on) = workload(pod).and_then(|workload| nodes.get_mut(&workload)) {
             on.push(&pod.spec.node_name);
         }
@@ -213,20 +187,9 @@ fn spread(world: &World, snapshot: &Snapshot, waiting: &[PodKey]) -> Vec<Spread>
                 *domains.entry(node.labels.get(key)?).or_default() += 1;
             }
             let max = domains.values().copied().max()?;
-            Some((
-                *name,
-                Level {
-                    domains: domains.len(),
-                    max,
-                },
-            ))
+            Some((*name, Level { domains: domains.len(), max }))
         });
-        Spread {
-            namespace,
-            workload,
-            placed: on.len(),
-            levels: levels.collect(),
-        }
+        Spread { namespace, workload, placed: on.len(), levels: levels.collect() }
     });
     rows.collect()
 }

@@ -35,16 +35,11 @@ const GROUP_LABEL: &str = "app";
 
 /// `count` equal nodes over three zones, with room for twice as many pods as will come.
 pub fn nodes(count: usize, pods: usize) -> Vec<api::Node> {
-    let pods_each = i64::try_from(2 * pods.div_ceil(count.max(1)))
-        .unwrap_or(i64::MAX)
-        .max(110);
+    let pods_each = i64::try_from(2 * pods.div_ceil(count.max(1))).unwrap_or(i64::MAX).max(110);
     let room = |least: i64, each: i64| least.max(pods_each.saturating_mul(each));
     let amounts: ResourceList = [
         (CPU.into(), Quantity::from_milli(room(4000, POD_MILLI_CPU))),
-        (
-            MEMORY.into(),
-            Quantity::from_units(room(32 << 30, POD_MEMORY)),
-        ),
+        (MEMORY.into(), Quantity::from_units(room(32 << 30, POD_MEMORY))),
         (PODS.into(), Quantity::from_units(pods_each)),
     ]
     .into_iter()
@@ -57,9 +52,7 @@ pub fn pod(shape: Shape, number: usize) -> api::Pod {
     let group: Str = format!("group-{}", number / GROUP_SIZE).into();
     let name: Str = format!("pod-{number}").into();
     let selector = LabelSelector {
-        match_labels: [(Str::from(GROUP_LABEL), group.clone())]
-            .into_iter()
-            .collect(),
+        match_labels: [(Str::from(GROUP_LABEL), group.clone())].into_iter().collect(),
         ..LabelSelector::default()
     };
     let labels: Labels = [(Str::from(GROUP_LABEL), group)].into_iter().collect();
@@ -78,10 +71,7 @@ pub fn pod(shape: Shape, number: usize) -> api::Pod {
             topology_spread_constraints: spread(shape, &selector),
             ..PodSpec::default()
         },
-        status: PodStatus {
-            phase: "Pending".into(),
-            ..PodStatus::default()
-        },
+        status: PodStatus { phase: "Pending".into(), ..PodStatus::default() },
     }
 }
 
@@ -90,9 +80,7 @@ fn node(number: usize, amounts: &ResourceList) -> api::Node {
     let zone = format!("zone-{}", number % ZONES);
     let rack = format!("{zone}-rack-{}", number / ZONES % RACKS_PER_ZONE);
     let labels = [(HOST, &*name), (ZONE, &*zone), (RACK, &*rack)];
-    let labels = labels
-        .iter()
-        .map(|(key, value)| (Str::from(*key), Str::from(*value)));
+    let labels = labels.iter().map(|(key, value)| (Str::from(*key), Str::from(*value)));
     api::Node {
         metadata: ObjectMeta {
             labels: labels.collect(),
@@ -132,20 +120,13 @@ fn affinity(shape: Shape, selector: &LabelSelector) -> Option<Affinity> {
             topology_key: key.into(),
             ..PodAffinityTerm::default()
         };
-        Some(PodAffinity {
-            required: vec![term],
-            preferred: Vec::new(),
-        })
+        Some(PodAffinity { required: vec![term], preferred: Vec::new() })
     };
     match shape {
-        Shape::Group | Shape::Anti => Some(Affinity {
-            pod_anti_affinity: of(HOST),
-            ..Affinity::default()
-        }),
-        Shape::Affinity => Some(Affinity {
-            pod_affinity: of(ZONE),
-            ..Affinity::default()
-        }),
+        Shape::Group | Shape::Anti => {
+            Some(Affinity { pod_anti_affinity: of(HOST), ..Affinity::default() })
+        }
+        Shape::Affinity => Some(Affinity { pod_affinity: of(ZONE), ..Affinity::default() }),
         Shape::Basic | Shape::Spread => None,
     }
 }

@@ -28,10 +28,7 @@ pub enum SimulationError {
     #[error(transparent)]
     Profile(#[from] ProfileError),
     #[error("failed to read {path}: {source}", path = .path.display())]
-    ReadConfiguration {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    ReadConfiguration { path: PathBuf, source: std::io::Error },
     #[error("{path}: {source}", path = .path.display())]
     Configuration { path: PathBuf, source: ConfigError },
     #[error("{0}")]
@@ -60,10 +57,7 @@ impl Simulation {
     /// Reads the experiment of a folder.
     pub fn of_experiment(path: &Path, registry: &Registry) -> Result<Self, SimulationError> {
         let (experiment, folder) = Experiment::read(path)?;
-        let configuration = experiment
-            .configuration
-            .as_ref()
-            .map(|file| folder.join(file));
+        let configuration = experiment.configuration.as_ref().map(|file| folder.join(file));
         let mut objects = Objects::default();
         objects.nodes = experiment.nodes();
         for manifest in &experiment.manifests {
@@ -73,9 +67,7 @@ impl Simulation {
             read_trace(trace, &folder, &mut objects)?;
         }
         let name = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let name = name
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned());
+        let name = name.file_name().map(|name| name.to_string_lossy().into_owned());
         Ok(Self {
             name: name.unwrap_or_default(),
             seed: experiment.seed,
@@ -94,18 +86,12 @@ impl Simulation {
         registry: &Registry,
     ) -> Result<Self, SimulationError> {
         Ok(Self {
-            name: path
-                .file_name()
-                .map(|n| n.to_string_lossy().into_owned())
-                .unwrap_or_default(),
+            name: path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
             seed,
             configuration: read_configuration(configuration, registry)?,
             objects: read_snapshot(path)?,
             interval: std::time::Duration::ZERO,
-            runs: vec![Run {
-                name: "all".to_owned(),
-                nodes_percent: 100,
-            }],
+            runs: vec![Run { name: "all".to_owned(), nodes_percent: 100 }],
         })
     }
 
@@ -125,9 +111,7 @@ impl Simulation {
     /// The profile that decides.
     pub fn profile(&self) -> Str {
         let first = self.configuration.profiles.first();
-        first
-            .map(|profile| profile.scheduler_name.clone())
-            .unwrap_or_default()
+        first.map(|profile| profile.scheduler_name.clone()).unwrap_or_default()
     }
 
     fn run_once(
@@ -153,11 +137,7 @@ impl Simulation {
         world.run(|world| {
             let lengths = world.scheduler.queue_lengths();
             let waiting = lengths.active + lengths.backoff + lengths.unschedulable + lengths.gated;
-            progress(Progress {
-                pods,
-                bound: world.bound(),
-                waiting,
-            });
+            progress(Progress { pods, bound: world.bound(), waiting });
         });
         Ok(RunReport::new(run, &world, &waiting))
     }
@@ -181,9 +161,7 @@ impl Simulation {
             .partition(|pod| pod.spec.node_name.is_empty() && !pod.is_terminal());
         objects.pods = placed;
         // Whoever was meant to schedule them, here it is us.
-        pending
-            .iter_mut()
-            .for_each(|pod| pod.spec.scheduler_name = profile.clone());
+        pending.iter_mut().for_each(|pod| pod.spec.scheduler_name = profile.clone());
         (objects, pending)
     }
 }
@@ -198,22 +176,15 @@ fn read_configuration(
             .map_err(SimulationError::DefaultConfiguration);
     };
     let path = file.to_owned();
-    let text =
-        std::fs::read_to_string(file).map_err(|source| SimulationError::ReadConfiguration {
-            path: path.clone(),
-            source,
-        })?;
+    let text = std::fs::read_to_string(file)
+        .map_err(|source| SimulationError::ReadConfiguration { path: path.clone(), source })?;
     crate::config::load(&text, &catalog)
         .map_err(|source| SimulationError::Configuration { path, source })
 }
 
 fn read_trace(trace: &Trace, folder: &Path, objects: &mut Objects) -> Result<(), SimulationError> {
-    objects
-        .nodes
-        .extend(openb::read_nodes(&folder.join(&trace.nodes))?);
-    objects
-        .pods
-        .extend(openb::read_pods(&folder.join(&trace.pods))?);
+    objects.nodes.extend(openb::read_nodes(&folder.join(&trace.nodes))?);
+    objects.pods.extend(openb::read_pods(&folder.join(&trace.pods))?);
     Ok(())
 }
 
@@ -221,26 +192,11 @@ fn list_objects(world: &mut World, objects: &Objects) {
     fn upsert<T: Clone>(object: &T) -> Change<T> {
         Change::Upsert(Box::new(object.clone()))
     }
-    objects
-        .nodes
-        .iter()
-        .for_each(|o| world.list(Event::Node(upsert(o))));
-    objects
-        .namespaces
-        .iter()
-        .for_each(|o| world.list(Event::Namespace(upsert(o))));
-    objects
-        .services
-        .iter()
-        .for_each(|o| world.list(Event::Service(upsert(o))));
+    objects.nodes.iter().for_each(|o| world.list(Event::Node(upsert(o))));
+    objects.namespaces.iter().for_each(|o| world.list(Event::Namespace(upsert(o))));
+    objects.services.iter().for_each(|o| world.list(Event::Service(upsert(o))));
     let controllers = objects.replication_controllers.iter();
     controllers.for_each(|o| world.list(Event::ReplicationController(upsert(o))));
-    objects
-        .replica_sets
-        .iter()
-        .for_each(|o| world.list(Event::ReplicaSet(upsert(o))));
-    objects
-        .stateful_sets
-        .iter()
-        .for_each(|o| world.list(Event::StatefulSet(upsert(o))));
+    objects.replica_sets.iter().for_each(|o| world.list(Event::ReplicaSet(upsert(o))));
+    objects.stateful_sets.iter().for_each(|o| world.list(Event::StatefulSet(upsert(o))));
 }

@@ -59,10 +59,7 @@ enum Happening {
 impl Default for Delays {
     fn default() -> Self {
         let millis = Duration::from_millis;
-        Self {
-            call: (millis(1), millis(4)),
-            watch: (millis(1), millis(10)),
-        }
+        Self { call: (millis(1), millis(4)), watch: (millis(1), millis(10)) }
     }
 }
 
@@ -118,19 +115,13 @@ impl World {
         self.scheduler.observe(self.now, Event::Synced);
         let mut effects = Vec::new();
         loop {
-            let wake = self
-                .scheduler
-                .advance(self.now, self.credit(), &mut effects);
+            let wake = self.scheduler.advance(self.now, self.credit(), &mut effects);
             for effect in effects.drain(..) {
                 self.send(effect);
             }
             progress(self);
             let next = self.under_way.peek().map(|Reverse(next)| next.at);
-            let Some(at) = next
-                .into_iter()
-                .chain(wake.filter(|_| !self.is_quiet()))
-                .min()
-            else {
+            let Some(at) = next.into_iter().chain(wake.filter(|_| !self.is_quiet())).min() else {
                 return;
             };
             self.now = self.now.max(at);
@@ -147,18 +138,12 @@ impl World {
     }
 
     fn credit(&self) -> Credit {
-        Credit {
-            binds: BINDS_UNDER_WAY_MAX.saturating_sub(self.calls_under_way),
-        }
+        Credit { binds: BINDS_UNDER_WAY_MAX.saturating_sub(self.calls_under_way) }
     }
 
     /// Everything that is due.
     fn happen(&mut self) {
-        while self
-            .under_way
-            .peek()
-            .is_some_and(|Reverse(next)| next.at <= self.now)
-        {
+        while self.under_way.peek().is_some_and(|Reverse(next)| next.at <= self.now) {
             let Some(Reverse(next)) = self.under_way.pop() else {
                 return;
             };
@@ -191,30 +176,19 @@ impl World {
     fn answer(&mut self, effect: &Effect) {
         let back = self.now.plus(self.delay(self.delays.call));
         let answer = if self.now > effect.not_after {
-            super::api_server::Answer {
-                outcome: Outcome::NotSent,
-                pod: None,
-                event: None,
-            }
+            super::api_server::Answer { outcome: Outcome::NotSent, pod: None, event: None }
         } else {
             self.api.call(&effect.op)
         };
         self.watched(answer.event);
-        let reply = Reply {
-            id: effect.id,
-            outcome: answer.outcome,
-            pod: answer.pod,
-        };
+        let reply = Reply { id: effect.id, outcome: answer.outcome, pod: answer.pod };
         self.push(back, Happening::Seen(Box::new(Event::Reply(reply))));
     }
 
     /// The watch will show an event, after those before it.
     fn watched(&mut self, event: Option<Event>) {
         let Some(event) = event else { return };
-        let at = self
-            .now
-            .plus(self.delay(self.delays.watch))
-            .max(self.watch_busy_until);
+        let at = self.now.plus(self.delay(self.delays.watch)).max(self.watch_busy_until);
         self.watch_busy_until = at;
         self.push(at, Happening::Seen(Box::new(event)));
     }
@@ -227,11 +201,7 @@ impl World {
 
     fn push(&mut self, at: Instant, what: Happening) {
         self.sequence += 1;
-        self.under_way.push(Reverse(UnderWay {
-            at,
-            sequence: self.sequence,
-            what,
-        }));
+        self.under_way.push(Reverse(UnderWay { at, sequence: self.sequence, what }));
     }
 }
 

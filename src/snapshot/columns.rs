@@ -91,9 +91,7 @@ impl Columns {
             &mut self.non_zero_milli_cpu,
             &mut self.non_zero_memory,
         ];
-        resources
-            .chain(sums)
-            .for_each(|column| column.resize(nodes, 0));
+        resources.chain(sums).for_each(|column| column.resize(nodes, 0));
     }
 
     /// Writes what a node offers.
@@ -122,15 +120,8 @@ impl Columns {
     /// Forgets what the pods of a node take.
     pub(super) fn clear_requested(&mut self, node: NodeIndex) {
         let node = node.index();
-        let sums = [
-            &mut self.pods,
-            &mut self.non_zero_milli_cpu,
-            &mut self.non_zero_memory,
-        ];
-        self.requested
-            .iter_mut()
-            .chain(sums)
-            .for_each(|column| column[node] = 0);
+        let sums = [&mut self.pods, &mut self.non_zero_milli_cpu, &mut self.non_zero_memory];
+        self.requested.iter_mut().chain(sums).for_each(|column| column[node] = 0);
     }
 
     fn apply(

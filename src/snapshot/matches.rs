@@ -65,9 +65,7 @@ const QUERIES_MAX: usize = 4096;
 
 impl PodQuery {
     pub fn new(scope: NamespaceScope, selector: Selector) -> Self {
-        Self {
-            all_of: vec![(scope, selector)],
-        }
+        Self { all_of: vec![(scope, selector)] }
     }
 
     pub fn matches(&self, pod: &PodInfo, namespaces: &Namespaces) -> bool {
@@ -78,16 +76,12 @@ impl PodQuery {
 
     /// The labels that every matching pod carries.
     pub(super) fn equalities(&self) -> impl Iterator<Item = (&Str, &Str)> {
-        self.all_of
-            .iter()
-            .flat_map(|(_, selector)| selector.equalities())
+        self.all_of.iter().flat_map(|(_, selector)| selector.equalities())
     }
 
     /// The namespace that every matching pod lies in, if there is only one.
     pub(super) fn namespace(&self) -> Option<&Str> {
-        self.all_of
-            .iter()
-            .find_map(|(scope, _)| scope.only_namespace())
+        self.all_of.iter().find_map(|(scope, _)| scope.only_namespace())
     }
 
     /// Whether the answer depends on the labels of namespaces.
@@ -100,10 +94,7 @@ impl PodQuery {
 
 impl Count {
     pub(super) fn of(pod: &PodInfo) -> Self {
-        Self {
-            pods: 1,
-            terminating: u32::from(pod.terminating),
-        }
+        Self { pods: 1, terminating: u32::from(pod.terminating) }
     }
 
     /// Counts one pod in, or out.
@@ -150,16 +141,10 @@ impl MatchCounts {
         });
         let query = Arc::new(query.clone());
         let counts = Arc::new(count());
-        let filing = self
-            .index
-            .insert(query.namespace(), query.equalities(), place);
+        let filing = self.index.insert(query.namespace(), query.equalities(), place);
         self.by_query.insert(query.clone(), place);
-        self.answers[place] = Some(Answer {
-            query,
-            counts: counts.clone(),
-            filing,
-            asked_last: self.asked,
-        });
+        self.answers[place] =
+            Some(Answer { query, counts: counts.clone(), filing, asked_last: self.asked });
         counts
     }
 

@@ -101,10 +101,7 @@ impl Snapshot {
     /// What is known of a node that the API server shows.
     pub fn node(&self, name: &str) -> Option<&NodeInfo> {
         let node = self.nodes.find(name)?;
-        self.nodes
-            .present()
-            .contains(node)
-            .then(|| self.nodes.info(node))
+        self.nodes.present().contains(node).then(|| self.nodes.info(node))
     }
 
     /// Removes a node. Its pods keep counting until they are gone themselves.
@@ -157,18 +154,12 @@ impl Snapshot {
 
     /// All pods that stand on nodes, with their node, in no particular order.
     pub fn pods(&self) -> impl Iterator<Item = (&Arc<PodInfo>, NodeIndex)> {
-        self.pods
-            .placed
-            .iter()
-            .flatten()
-            .map(|placed| (&placed.pod, placed.node))
+        self.pods.placed.iter().flatten().map(|placed| (&placed.pod, placed.node))
     }
 
     pub fn set_namespace(&mut self, namespace: &api::Namespace) {
         let meta = &namespace.metadata;
-        let old = self
-            .namespaces
-            .insert(meta.name.clone(), meta.labels.clone());
+        let old = self.namespaces.insert(meta.name.clone(), meta.labels.clone());
         if old.as_ref() != Some(&meta.labels) {
             self.matches.get_mut().forget_namespaces();
         }
@@ -191,10 +182,7 @@ impl Snapshot {
 
     /// Sets a node aside for a pod that waits.
     pub fn nominate(&mut self, pod: Arc<PodInfo>, node: &Str) {
-        self.nominated
-            .entry(node.clone())
-            .or_default()
-            .insert(pod.uid.clone(), pod);
+        self.nominated.entry(node.clone()).or_default().insert(pod.uid.clone(), pod);
     }
 
     /// Gives up what was set aside for a pod.
@@ -216,24 +204,17 @@ impl Snapshot {
     }
 
     fn count(&mut self, pod: &PodInfo, node: NodeIndex, comes: bool) {
-        self.matches
-            .get_mut()
-            .update(pod, &self.namespaces, node, comes);
+        self.matches.get_mut().update(pod, &self.namespaces, node, comes);
         if comes {
             self.terms.add(&pod.terms, node);
         } else {
             self.terms.remove(&pod.terms, node);
         }
         for port in &pod.host_ports {
-            let holders = self
-                .ports
-                .entry((port.protocol.clone(), port.port))
-                .or_default();
+            let holders = self.ports.entry((port.protocol.clone(), port.port)).or_default();
             if comes {
                 holders.push((node, port.ip.clone()));
-            } else if let Some(at) = holders
-                .iter()
-                .position(|(n, ip)| *n == node && *ip == port.ip)
+            } else if let Some(at) = holders.iter().position(|(n, ip)| *n == node && *ip == port.ip)
             {
                 holders.swap_remove(at);
             }
@@ -275,9 +256,7 @@ impl Snapshot {
     }
 
     fn matching(&self, query: &PodQuery) -> Arc<NodeCounts> {
-        self.matches
-            .borrow_mut()
-            .get(query, || self.count_matching(query))
+        self.matches.borrow_mut().get(query, || self.count_matching(query))
     }
 
     /// Counts from the smallest known set of pods among which all matching ones are.
@@ -291,12 +270,9 @@ impl Snapshot {
         let carriers = query
             .equalities()
             .map(|(key, value)| self.pods.by_label.get(&(key.clone(), value.clone())));
-        let inhabitants = query
-            .namespace()
-            .map(|namespace| self.pods.by_namespace.get(namespace));
-        let smallest = carriers
-            .chain(inhabitants)
-            .min_by_key(|pods| pods.map_or(0, FxHashSet::len));
+        let inhabitants = query.namespace().map(|namespace| self.pods.by_namespace.get(namespace));
+        let smallest =
+            carriers.chain(inhabitants).min_by_key(|pods| pods.map_or(0, FxHashSet::len));
         match smallest {
             Some(None) => {}
             Some(Some(places)) => {
@@ -322,15 +298,9 @@ impl Pods {
             self.placed.len() - 1
         });
         for (key, value) in pod.labels.iter() {
-            self.by_label
-                .entry((key.clone(), value.clone()))
-                .or_default()
-                .insert(place);
+            self.by_label.entry((key.clone(), value.clone())).or_default().insert(place);
         }
-        self.by_namespace
-            .entry(pod.key.namespace.clone())
-            .or_default()
-            .insert(place);
+        self.by_namespace.entry(pod.key.namespace.clone()).or_default().insert(place);
         self.by_uid.insert(pod.uid.clone(), place);
         self.placed[place] = Some(Placed { pod, node });
         place

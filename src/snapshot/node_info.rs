@@ -38,11 +38,8 @@ impl NodeInfo {
 }
 
 fn images(images: &[api::ContainerImage]) -> Arc<[(Str, i64)]> {
-    let named = images.iter().flat_map(|image| {
-        image
-            .names
-            .iter()
-            .map(|name| (name.clone(), image.size_bytes))
-    });
+    let named = images
+        .iter()
+        .flat_map(|image| image.names.iter().map(|name| (name.clone(), image.size_bytes)));
     named.collect()
 }

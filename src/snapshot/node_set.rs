@@ -77,9 +77,7 @@ impl NodeSet {
     }
 
     pub fn intersection<'a>(&'a self, other: &'a NodeSet) -> impl Iterator<Item = NodeIndex> + 'a {
-        self.bits
-            .intersection(&other.bits)
-            .map(NodeIndex::from_usize)
+        self.bits.intersection(&other.bits).map(NodeIndex::from_usize)
     }
 }
 

@@ -83,10 +83,7 @@ impl NodeTable {
         if let Some(node) = self.find(name) {
             return node;
         }
-        let info = Arc::new(NodeInfo {
-            name: name.clone(),
-            ..NodeInfo::default()
-        });
+        let info = Arc::new(NodeInfo { name: name.clone(), ..NodeInfo::default() });
         let node = self.free.pop().unwrap_or_else(|| {
             self.infos.push(Arc::default());
             self.pods.push(FxHashSet::default());
@@ -101,8 +98,7 @@ impl NodeTable {
     /// Writes what the API server shows of a node; returns what it showed before.
     pub(super) fn set(&mut self, node: NodeIndex, info: NodeInfo) -> Option<Arc<NodeInfo>> {
         let old = self.take_down(node);
-        self.columns
-            .set_allocatable(node, &info.allocatable, info.pods_allocatable);
+        self.columns.set_allocatable(node, &info.allocatable, info.pods_allocatable);
         self.present.insert(node);
         if info.unschedulable {
             self.unschedulable.insert(node);
@@ -121,12 +117,9 @@ impl NodeTable {
     /// The API server shows the node no longer. Its place stays while pods are bound to it.
     pub(super) fn unset(&mut self, node: NodeIndex) -> Option<Arc<NodeInfo>> {
         let old = self.take_down(node)?;
-        self.infos[node.index()] = Arc::new(NodeInfo {
-            name: old.name.clone(),
-            ..NodeInfo::default()
-        });
-        self.columns
-            .set_allocatable(node, &NodeInfo::default().allocatable, 0);
+        self.infos[node.index()] =
+            Arc::new(NodeInfo { name: old.name.clone(), ..NodeInfo::default() });
+        self.columns.set_allocatable(node, &NodeInfo::default().allocatable, 0);
         self.release_if_empty(node);
         Some(old)
     }
@@ -136,11 +129,7 @@ impl NodeTable {
         if self.present.contains(node) || !self.pods[node.index()].is_empty() {
             return;
         }
-        if self
-            .by_name
-            .remove(&self.infos[node.index()].name)
-            .is_some()
-        {
+        if self.by_name.remove(&self.infos[node.index()].name).is_some() {
             self.free.push(node);
             self.infos[node.index()] = Arc::default();
             self.columns.clear_requested(node);
@@ -155,9 +144,7 @@ impl NodeTable {
         let old = self.infos[node.index()].clone();
         self.present.remove(node);
         self.unschedulable.remove(node);
-        self.taints
-            .iter_mut()
-            .for_each(|group| group.nodes.remove(node));
+        self.taints.iter_mut().for_each(|group| group.nodes.remove(node));
         self.taints.retain(|group| !group.nodes.is_empty());
         for (image, _) in old.images.iter() {
             if let Some(nodes) = self.images.get_mut(image) {
@@ -178,10 +165,7 @@ impl NodeTable {
             group.nodes.insert(node);
         } else {
             let nodes = [node].into_iter().collect();
-            self.taints.push(TaintGroup {
-                taints: taints.clone(),
-                nodes,
-            });
+            self.taints.push(TaintGroup { taints: taints.clone(), nodes });
         }
     }
 }

@@ -22,13 +22,8 @@ impl Owners {
         &'a self,
         namespace: &'a Str,
     ) -> impl Iterator<Item = &'a MapSelector> + 'a {
-        let first = PodKey {
-            namespace: namespace.clone(),
-            name: "".into(),
-        };
+        let first = PodKey { namespace: namespace.clone(), name: "".into() };
         let services = self.services.range(first..);
-        services
-            .take_while(move |(key, _)| key.namespace == *namespace)
-            .map(|(_, map)| map)
+        services.take_while(move |(key, _)| key.namespace == *namespace).map(|(_, map)| map)
     }
 }

@@ -38,9 +38,7 @@ impl PodIndex {
         let namespace = namespace.cloned();
         let entries = self.namespaces.entry(namespace.clone()).or_default();
         let filed_under = |label: &(Str, Str)| entries.by_label.get(label).map_or(0, Vec::len);
-        let label = labels
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .min_by_key(filed_under);
+        let label = labels.map(|(key, value)| (key.clone(), value.clone())).min_by_key(filed_under);
         match &label {
             Some(label) => entries.by_label.entry(label.clone()).or_default(),
             None => &mut entries.unlabelled,
@@ -77,9 +75,7 @@ impl PodIndex {
     ) -> impl Iterator<Item = usize> + 'a {
         let near = self.namespaces.get(&Some(namespace.clone()));
         let all = [near, self.namespaces.get(&None)];
-        all.into_iter()
-            .flatten()
-            .flat_map(|entries| entries.candidates(labels))
+        all.into_iter().flatten().flat_map(|entries| entries.candidates(labels))
     }
 }
 

@@ -70,10 +70,7 @@ impl PodInfo {
             requests: requests::requests(pod),
             scored_requests: pending.then(|| Box::new(requests::scored_requests(pod))),
             usage: requests::usage(pod),
-            terms: Arc::new(PodTerms::compile(
-                pod.spec.affinity.as_ref(),
-                &pod.metadata.namespace,
-            )),
+            terms: Arc::new(PodTerms::compile(pod.spec.affinity.as_ref(), &pod.metadata.namespace)),
             host_ports: host_ports(&pod.spec),
             spec,
             owner: pod.metadata.controller().cloned(),
@@ -96,40 +93,22 @@ impl PodInfo {
 }
 
 fn unscheduled(pod: &api::Pod) -> Option<Arc<(Str, Str)>> {
-    let condition = pod
-        .condition("PodScheduled")
-        .filter(|c| &*c.status == "False")?;
-    Some(Arc::new((
-        condition.reason.clone(),
-        condition.message.clone(),
-    )))
+    let condition = pod.condition("PodScheduled").filter(|c| &*c.status == "False")?;
+    Some(Arc::new((condition.reason.clone(), condition.message.clone())))
 }
 
 /// Ports of containers and sidecars; plain init containers are gone before the others run.
 fn host_ports(spec: &api::PodSpec) -> Vec<HostPort> {
-    let sidecars = spec
-        .init_containers
-        .iter()
-        .filter(|c| c.restart_policy.as_deref() == Some("Always"));
-    let ports = spec
-        .containers
-        .iter()
-        .chain(sidecars)
-        .flat_map(|container| &container.ports);
-    ports
-        .filter(|port| port.host_port > 0)
-        .map(HostPort::new)
-        .collect()
+    let sidecars =
+        spec.init_containers.iter().filter(|c| c.restart_policy.as_deref() == Some("Always"));
+    let ports = spec.containers.iter().chain(sidecars).flat_map(|container| &container.ports);
+    ports.filter(|port| port.host_port > 0).map(HostPort::new).collect()
 }
 
 impl HostPort {
     fn new(port: &api::ContainerPort) -> Self {
         let or = |text: &Str, default: &str| {
-            if text.is_empty() {
-                Str::from(default)
-            } else {
-                text.clone()
-            }
+            if text.is_empty() { Str::from(default) } else { text.clone() }
         };
         Self {
             ip: or(&port.host_ip, "0.0.0.0"),

@@ -55,10 +55,7 @@ impl Carriers {
     /// One pod that comes with a term of this weight, or goes.
     pub(super) fn one(weight: i64, comes: bool) -> Self {
         let sign = if comes { 1 } else { -1 };
-        Self {
-            weight: weight.saturating_mul(sign),
-            pods: sign,
-        }
+        Self { weight: weight.saturating_mul(sign), pods: sign }
     }
 
     fn add(&mut self, more: Self) {
@@ -91,9 +88,7 @@ impl TermIndex {
         let terms = self.of(kind);
         for place in terms.index.candidates(&pod.key.namespace, &pod.labels) {
             if let Some(Some(entry)) = terms.entries.get(place)
-                && entry
-                    .term
-                    .matches(&pod.key.namespace, namespace_labels, &pod.labels)
+                && entry.term.matches(&pod.key.namespace, namespace_labels, &pod.labels)
             {
                 visit(&entry.term, entry.carriers.as_slice());
             }
@@ -147,11 +142,8 @@ impl TermsOfKind {
         let (namespace, labels) = (term.scope.only_namespace(), term.selector.equalities());
         let filing = self.index.insert(namespace, labels, place);
         self.by_term.insert(term.clone(), place);
-        self.entries[place] = Some(Entry {
-            term: term.clone(),
-            carriers: PerNode::default(),
-            filing,
-        });
+        self.entries[place] =
+            Some(Entry { term: term.clone(), carriers: PerNode::default(), filing });
         place
     }
 }
@@ -160,25 +152,17 @@ impl TermsOfKind {
 pub(super) fn weighted(terms: &PodTerms) -> impl Iterator<Item = (TermKind, i64, &AffinityTerm)> {
     let required = [
         (TermKind::RequiredAffinity, &terms.required_affinity),
-        (
-            TermKind::RequiredAntiAffinity,
-            &terms.required_anti_affinity,
-        ),
+        (TermKind::RequiredAntiAffinity, &terms.required_anti_affinity),
     ];
     let preferred = [
         (TermKind::PreferredAffinity, &terms.preferred_affinity),
-        (
-            TermKind::PreferredAntiAffinity,
-            &terms.preferred_anti_affinity,
-        ),
+        (TermKind::PreferredAntiAffinity, &terms.preferred_anti_affinity),
     ];
     let required = required
         .into_iter()
         .flat_map(|(kind, terms)| terms.iter().map(move |term| (kind, 1, term)));
     let preferred = preferred.into_iter().flat_map(|(kind, terms)| {
-        terms
-            .iter()
-            .map(move |weighted| (kind, weighted.weight, &weighted.term))
+        terms.iter().map(move |weighted| (kind, weighted.weight, &weighted.term))
     });
     required.chain(preferred)
 }

@@ -43,10 +43,7 @@ pub struct PodTerms {
 impl NamespaceScope {
     /// Just these namespaces.
     pub fn of_names(names: BTreeSet<Str>) -> Self {
-        Self {
-            names: Arc::new(names),
-            selector: Selector::nothing(),
-        }
+        Self { names: Arc::new(names), selector: Selector::nothing() }
     }
 
     /// The namespace that is spoken of, if there can be no other.
@@ -60,9 +57,7 @@ impl NamespaceScope {
     pub fn contains_known(&self, namespace: &Str, known: &Namespaces) -> bool {
         self.names.contains(namespace)
             || self.selector.is_everything()
-            || known
-                .get(namespace)
-                .is_some_and(|labels| self.selector.matches(labels))
+            || known.get(namespace).is_some_and(|labels| self.selector.matches(labels))
     }
 
     /// Whether a namespace of this name and labels is spoken of.
@@ -80,10 +75,7 @@ impl AffinityTerm {
         let selector = compile_optional(term.label_selector.as_ref())?;
         let namespaces = compile_optional(term.namespace_selector.as_ref())?;
         Ok(Self {
-            scope: NamespaceScope {
-                names: Arc::new(names),
-                selector: namespaces,
-            },
+            scope: NamespaceScope { names: Arc::new(names), selector: namespaces },
             selector,
             topology_key: term.topology_key.clone(),
         })
@@ -137,9 +129,7 @@ fn required(
     terms: &[api::PodAffinityTerm],
     own_namespace: &Str,
 ) -> Result<Vec<AffinityTerm>, SelectorError> {
-    let compiled = terms
-        .iter()
-        .map(|term| AffinityTerm::compile(term, own_namespace));
+    let compiled = terms.iter().map(|term| AffinityTerm::compile(term, own_namespace));
     compiled.collect()
 }
 

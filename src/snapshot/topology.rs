@@ -90,8 +90,7 @@ impl TopologyColumn {
 
     /// The domain of this value, if a node has it.
     pub fn find(&self, value: &str) -> Option<Domain> {
-        self.domains()
-            .find(|domain| self.values[domain.index()].as_ref() == value)
+        self.domains().find(|domain| self.values[domain.index()].as_ref() == value)
     }
 
     /// The nodes that have the key.
@@ -112,10 +111,7 @@ impl TopologyColumn {
     pub fn add_nodes(&self, domain: Domain, into: &mut NodeSet) {
         match self.sets.get(&domain) {
             Some(nodes) => into.union_with(nodes),
-            None => self
-                .nodes(domain)
-                .iter()
-                .for_each(|node| into.insert(*node)),
+            None => self.nodes(domain).iter().for_each(|node| into.insert(*node)),
         }
     }
 
@@ -137,12 +133,7 @@ impl TopologyColumn {
 
 impl DomainSums {
     pub fn new(column: Arc<TopologyColumn>) -> Self {
-        Self {
-            sums: vec![0; column.len()],
-            touched: Vec::new(),
-            nonzero: 0,
-            column,
-        }
+        Self { sums: vec![0; column.len()], touched: Vec::new(), nonzero: 0, column }
     }
 
     pub fn column(&self) -> &TopologyColumn {
@@ -174,9 +165,7 @@ impl DomainSums {
 
     /// The number of a node's domain; 0 if the node lacks the key.
     pub fn at(&self, node: NodeIndex) -> i64 {
-        self.column
-            .domain(node)
-            .map_or(0, |domain| self.get(domain))
+        self.column.domain(node).map_or(0, |domain| self.get(domain))
     }
 
     /// The domains to which something was added, in that order. One whose number came back to 0

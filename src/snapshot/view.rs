@@ -35,16 +35,9 @@ impl<'a> View<'a> {
             let node = snapshot.node_of(uid)?;
             Some((snapshot.pod(uid)?.clone(), node, false))
         });
-        let come = overlay
-            .added
-            .iter()
-            .map(|(pod, node)| (pod.clone(), *node, true));
+        let come = overlay.added.iter().map(|(pod, node)| (pod.clone(), *node, true));
         let changes = gone.chain(come).collect();
-        Self {
-            snapshot,
-            overlay,
-            changes,
-        }
+        Self { snapshot, overlay, changes }
     }
 
     pub fn snapshot(&self) -> &'a Snapshot {
@@ -101,9 +94,7 @@ impl<'a> View<'a> {
     /// What pods take of a resource, node by node.
     pub fn requested(&self, resource: ResourceId) -> Cow<'a, [i64]> {
         let columns = self.columns();
-        self.patched(columns.requested(resource), |usage| {
-            amount(columns, usage, resource)
-        })
+        self.patched(columns.requested(resource), |usage| amount(columns, usage, resource))
     }
 
     /// How many pods each node has.
@@ -113,16 +104,12 @@ impl<'a> View<'a> {
 
     /// The CPU that pods take in the eyes of scoring.
     pub fn non_zero_milli_cpu(&self) -> Cow<'a, [i64]> {
-        self.patched(self.columns().non_zero_milli_cpu(), |usage| {
-            usage.non_zero_milli_cpu
-        })
+        self.patched(self.columns().non_zero_milli_cpu(), |usage| usage.non_zero_milli_cpu)
     }
 
     /// The memory that pods take in the eyes of scoring.
     pub fn non_zero_memory(&self) -> Cow<'a, [i64]> {
-        self.patched(self.columns().non_zero_memory(), |usage| {
-            usage.non_zero_memory
-        })
+        self.patched(self.columns().non_zero_memory(), |usage| usage.non_zero_memory)
     }
 
     /// The domain of every node under a topology key.
@@ -132,9 +119,7 @@ impl<'a> View<'a> {
 
     /// The overlay's pods with their nodes, and whether they come or go.
     pub fn changes(&self) -> impl Iterator<Item = (&PodInfo, NodeIndex, bool)> {
-        self.changes
-            .iter()
-            .map(|(pod, node, comes)| (&**pod, *node, *comes))
+        self.changes.iter().map(|(pod, node, comes)| (&**pod, *node, *comes))
     }
 
     /// How many pods match, node by node.
@@ -176,10 +161,8 @@ impl<'a> View<'a> {
     pub fn port_conflicts(&self, port: &HostPort) -> Vec<NodeIndex> {
         let key = (port.protocol.clone(), port.port);
         let holders = self.snapshot.ports.get(&key).into_iter().flatten();
-        let mut claims: Vec<(NodeIndex, &Str)> = holders
-            .filter(|(_, ip)| port.meets(ip))
-            .map(|(node, ip)| (*node, ip))
-            .collect();
+        let mut claims: Vec<(NodeIndex, &Str)> =
+            holders.filter(|(_, ip)| port.meets(ip)).map(|(node, ip)| (*node, ip)).collect();
         for (pod, node, comes) in &self.changes {
             for claim in pod.host_ports.iter().filter(|c| c.conflicts_with(port)) {
                 let claim = (*node, &claim.ip);
@@ -197,12 +180,7 @@ impl<'a> View<'a> {
     pub fn pods_on(&self, node: NodeIndex) -> impl Iterator<Item = &Arc<PodInfo>> {
         let places = self.snapshot.nodes.pods.get(node.index());
         let placed = places.into_iter().flatten().filter_map(|place| {
-            self.snapshot
-                .pods
-                .placed
-                .get(*place)?
-                .as_ref()
-                .map(|placed| &placed.pod)
+            self.snapshot.pods.placed.get(*place)?.as_ref().map(|placed| &placed.pod)
         });
         let stay = placed.filter(|pod| !self.overlay.removed.contains(&pod.uid));
         let come = self.overlay.added.iter().filter(move |(_, at)| *at == node);
@@ -215,14 +193,7 @@ impl<'a> View<'a> {
             .iter()
             .map(|(pod, node, comes)| {
                 let amount = amount(&pod.usage);
-                (
-                    *node,
-                    if *comes {
-                        amount
-                    } else {
-                        amount.saturating_neg()
-                    },
-                )
+                (*node, if *comes { amount } else { amount.saturating_neg() })
             })
             .collect();
         patched(column, &changes)

@@ -41,10 +41,7 @@ pub fn namespace(name: &str, labels: &[(&str, &str)]) -> api::Namespace {
 
 /// A selector that demands these labels.
 pub fn selector(labels: &[(&str, &str)]) -> LabelSelector {
-    LabelSelector {
-        match_labels: texts(labels).collect(),
-        ..LabelSelector::default()
-    }
+    LabelSelector { match_labels: texts(labels).collect(), ..LabelSelector::default() }
 }
 
 /// One condition of a node selector term.
@@ -58,10 +55,7 @@ pub fn requirement(key: &str, operator: &str, values: &[&str]) -> NodeSelectorRe
 
 /// A term of conditions on labels.
 pub fn node_term(expressions: impl Into<Vec<NodeSelectorRequirement>>) -> NodeSelectorTerm {
-    NodeSelectorTerm {
-        match_expressions: expressions.into(),
-        ..NodeSelectorTerm::default()
-    }
+    NodeSelectorTerm { match_expressions: expressions.into(), ..NodeSelectorTerm::default() }
 }
 
 impl PodBuilder {
@@ -123,10 +117,7 @@ impl PodBuilder {
 
     /// One more container, of this image.
     pub fn image(self, image: &str) -> Self {
-        self.container(api::Container {
-            image: image.into(),
-            ..api::Container::default()
-        })
+        self.container(api::Container { image: image.into(), ..api::Container::default() })
     }
 
     /// One more container, with a port of the node. An empty address stands for all of them.
@@ -161,9 +152,7 @@ impl PodBuilder {
     /// Terms of required node affinity, of which one must hold.
     pub fn required_node_terms(self, terms: impl Into<Vec<NodeSelectorTerm>>) -> Self {
         self.with(|pod| {
-            node_affinity(pod).required = Some(NodeSelector {
-                node_selector_terms: terms.into(),
-            });
+            node_affinity(pod).required = Some(NodeSelector { node_selector_terms: terms.into() });
         })
     }
 
@@ -284,11 +273,7 @@ impl NodeBuilder {
 
     /// One more taint.
     pub fn taint(self, key: &str, value: &str, effect: &str) -> Self {
-        let taint = Taint {
-            key: key.into(),
-            value: value.into(),
-            effect: effect.into(),
-        };
+        let taint = Taint { key: key.into(), value: value.into(), effect: effect.into() };
         self.with(|node| node.spec.taints.push(taint))
     }
 
@@ -330,9 +315,7 @@ fn amounts(resources: &[(&str, &str)]) -> ResourceList {
 }
 
 fn texts(pairs: &[(&str, &str)]) -> impl Iterator<Item = (Str, Str)> {
-    pairs
-        .iter()
-        .map(|(key, value)| ((*key).into(), (*value).into()))
+    pairs.iter().map(|(key, value)| ((*key).into(), (*value).into()))
 }
 
 fn named(mut container: api::Container, name: &str) -> api::Container {
@@ -355,10 +338,7 @@ fn weighted_pod_term(
     topology_key: &str,
     labels: &[(&str, &str)],
 ) -> api::WeightedPodAffinityTerm {
-    api::WeightedPodAffinityTerm {
-        weight,
-        pod_affinity_term: pod_term(topology_key, labels),
-    }
+    api::WeightedPodAffinityTerm { weight, pod_affinity_term: pod_term(topology_key, labels) }
 }
 
 fn node_affinity(pod: &mut api::Pod) -> &mut api::NodeAffinity {

@@ -51,11 +51,7 @@ mod tests {
                 .collect();
             assert_eq!(delays, expected_ms);
         };
-        check(
-            DELAY_MAX,
-            0,
-            &[800, 1600, 3200, 6400, 12800, 25600, 30000, 30000],
-        );
+        check(DELAY_MAX, 0, &[800, 1600, 3200, 6400, 12800, 25600, 30000, 30000]);
         check(DELAY_MAX, 512, &[1000, 2000, 4000]);
         check(DELAY_MAX, 1023, &[1199, 2399, 4798, 9596, 19193, 30000]);
         check(UNREACHABLE_DELAY_MAX, 0, &[800, 1600, 3200, 5000, 5000]);

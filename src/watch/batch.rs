@@ -18,11 +18,7 @@ pub struct Batch<T> {
 
 impl<T: Object> Batch<T> {
     pub fn new() -> Self {
-        Self {
-            slots: Vec::new(),
-            unread: FxHashMap::default(),
-            length: 0,
-        }
+        Self { slots: Vec::new(), unread: FxHashMap::default(), length: 0 }
     }
 
     pub fn push(&mut self, change: Change<T>) {
@@ -54,10 +50,7 @@ impl<T: Object> Batch<T> {
     pub fn take(&mut self) -> Vec<Change<T>> {
         self.unread.clear();
         self.length = 0;
-        std::mem::take(&mut self.slots)
-            .into_iter()
-            .flatten()
-            .collect()
+        std::mem::take(&mut self.slots).into_iter().flatten().collect()
     }
 }
 
@@ -82,10 +75,7 @@ mod tests {
     }
 
     fn delete(name: &str, uid: &str) -> Change<Node> {
-        Change::Delete {
-            key: PodKey::new("", name),
-            uid: uid.into(),
-        }
+        Change::Delete { key: PodKey::new("", name), uid: uid.into() }
     }
 
     #[test]
@@ -101,23 +91,12 @@ mod tests {
         };
         check(vec![], vec![]);
         check(
-            vec![
-                upsert("a", "1", "1"),
-                upsert("b", "2", "2"),
-                upsert("a", "1", "3"),
-            ],
+            vec![upsert("a", "1", "1"), upsert("b", "2", "2"), upsert("a", "1", "3")],
             vec![upsert("b", "2", "2"), upsert("a", "1", "3")],
         );
+        check(vec![upsert("a", "1", "1"), delete("a", "1")], vec![delete("a", "1")]);
         check(
-            vec![upsert("a", "1", "1"), delete("a", "1")],
-            vec![delete("a", "1")],
-        );
-        check(
-            vec![
-                delete("a", "1"),
-                upsert("a", "2", "3"),
-                upsert("a", "2", "4"),
-            ],
+            vec![delete("a", "1"), upsert("a", "2", "3"), upsert("a", "2", "4")],
             vec![delete("a", "1"), upsert("a", "2", "4")],
         );
         check(

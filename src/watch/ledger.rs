@@ -64,10 +64,7 @@ impl Ledger {
             && known.uid != uid
         {
             let key = key.clone();
-            out.push(Change::Delete {
-                key,
-                uid: known.uid,
-            });
+            out.push(Change::Delete { key, uid: known.uid });
         }
         out.push(Change::Delete { key, uid });
     }

@@ -29,18 +29,12 @@ const BROKEN_STREAMS_MAX: u32 = 3;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// GET a page of a consistent list: resourceVersion unset.
-    List {
-        limit: Option<u32>,
-        continue_token: Option<Str>,
-    },
+    List { limit: Option<u32>, continue_token: Option<Str> },
     /// A watch with sendInitialEvents and resourceVersionMatch=NotOlderThan, resourceVersion unset:
     /// a consistent list, a bookmark at its end, and then the watch.
     StreamingList { timeout_seconds: u32 },
     /// A watch with bookmarks.
-    Watch {
-        resource_version: Str,
-        timeout_seconds: u32,
-    },
+    Watch { resource_version: Str, timeout_seconds: u32 },
 }
 
 /// What to do next.
@@ -140,11 +134,7 @@ impl Failure {
     }
 
     pub fn with_code(code: u16, reason: &str) -> Self {
-        Self {
-            code,
-            reason: reason.into(),
-            retry_after: None,
-        }
+        Self { code, reason: reason.into(), retry_after: None }
     }
 
     /// The version that was asked for is no longer, or not yet, in the API server's history.
@@ -226,9 +216,7 @@ impl<T: Object> Watch<T> {
             self.listed(now, page.resource_version);
             self.phase = Phase::Resume { at: now };
         } else {
-            self.phase = Phase::Paging {
-                token: Some(page.continue_token),
-            };
+            self.phase = Phase::Paging { token: Some(page.continue_token) };
         }
     }
 
@@ -248,16 +236,10 @@ impl<T: Object> Watch<T> {
         };
         match event {
             StreamEvent::Error(failure) => return self.failed(now, &failure, random),
-            StreamEvent::Bookmark {
-                resource_version,
-                ends_list,
-            } => {
+            StreamEvent::Bookmark { resource_version, ends_list } => {
                 if in_list && ends_list {
                     self.listed(now, resource_version);
-                    self.phase = Phase::Watching {
-                        opened: now,
-                        active: now,
-                    };
+                    self.phase = Phase::Watching { opened: now, active: now };
                 } else if !in_list && is_newer(&resource_version, &self.version) {
                     self.version = resource_version;
                 }
@@ -314,11 +296,7 @@ impl<T: Object> Watch<T> {
             }
         };
         let at = now.plus(self.delay(now, failure, random));
-        self.phase = if relist {
-            Phase::Due { at }
-        } else {
-            Phase::Resume { at }
-        };
+        self.phase = if relist { Phase::Due { at } } else { Phase::Resume { at } };
     }
 
     /// The changes since the last call, oldest first.
@@ -352,20 +330,12 @@ impl<T: Object> Watch<T> {
             self.phase = Phase::Paging { token: None };
             return self.next(now, random);
         }
-        self.phase = Phase::Streaming {
-            active: now,
-            begun: false,
-        };
-        Step::Send(Request::StreamingList {
-            timeout_seconds: watch_timeout(random),
-        })
+        self.phase = Phase::Streaming { active: now, begun: false };
+        Step::Send(Request::StreamingList { timeout_seconds: watch_timeout(random) })
     }
 
     fn watch(&mut self, now: Instant, random: u64) -> Step {
-        self.phase = Phase::Watching {
-            opened: now,
-            active: now,
-        };
+        self.phase = Phase::Watching { opened: now, active: now };
         Step::Send(Request::Watch {
             resource_version: self.version.clone(),
             timeout_seconds: watch_timeout(random),
@@ -413,9 +383,7 @@ impl<T: Object> Watch<T> {
             _ => DELAY_MAX,
         };
         let asked = failure.retry_after.unwrap_or_default();
-        self.backoff
-            .delay(now, random, longest)
-            .max(asked.min(RETRY_AFTER_MAX))
+        self.backoff.delay(now, random, longest).max(asked.min(RETRY_AFTER_MAX))
     }
 }
 

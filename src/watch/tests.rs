@@ -14,10 +14,7 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
-        Self {
-            watch: Watch::new(),
-            now: Instant(0),
-        }
+        Self { watch: Watch::new(), now: Instant(0) }
     }
 
     /// A rig whose first streaming list showed these nodes and ended at version 100.
@@ -101,37 +98,23 @@ fn deleted(name: &str, uid: &str, version: &str) -> StreamEvent<Node> {
 }
 
 fn bookmark(version: &str) -> StreamEvent<Node> {
-    StreamEvent::Bookmark {
-        resource_version: version.into(),
-        ends_list: false,
-    }
+    StreamEvent::Bookmark { resource_version: version.into(), ends_list: false }
 }
 
 fn end_of_list(version: &str) -> StreamEvent<Node> {
-    StreamEvent::Bookmark {
-        resource_version: version.into(),
-        ends_list: true,
-    }
+    StreamEvent::Bookmark { resource_version: version.into(), ends_list: true }
 }
 
 fn streaming() -> Step {
-    Step::Send(Request::StreamingList {
-        timeout_seconds: 200,
-    })
+    Step::Send(Request::StreamingList { timeout_seconds: 200 })
 }
 
 fn watching(version: &str) -> Step {
-    Step::Send(Request::Watch {
-        resource_version: version.into(),
-        timeout_seconds: 200,
-    })
+    Step::Send(Request::Watch { resource_version: version.into(), timeout_seconds: 200 })
 }
 
 fn list(limit: Option<u32>, token: Option<&str>) -> Step {
-    Step::Send(Request::List {
-        limit,
-        continue_token: token.map(Into::into),
-    })
+    Step::Send(Request::List { limit, continue_token: token.map(Into::into) })
 }
 
 fn milliseconds(n: u64) -> Instant {
@@ -143,8 +126,7 @@ fn the_first_list_is_streamed_and_goes_on_as_a_watch() {
     let mut rig = Rig::new();
     assert_eq!(rig.next(), streaming());
     assert_eq!(rig.next(), Step::Listen(milliseconds(90_000)));
-    rig.event(upsert("b", "2", "70"))
-        .event(upsert("a", "1", "60"));
+    rig.event(upsert("b", "2", "70")).event(upsert("a", "1", "60"));
     assert!(!rig.watch.is_synced());
     assert_eq!(rig.watch.heard(), None);
     assert_eq!(rig.changes(), ["+b 2 70", "+a 1 60"]);
@@ -168,34 +150,18 @@ fn what_a_watch_shows_is_delivered_once_and_in_order() {
     check(vec![upsert("a", "1", "101")], &["+a 1 101"]);
     check(vec![deleted("a", "1", "101")], &["-a 1"]);
     // Repetitions, and versions from before the list.
-    check(
-        vec![upsert("a", "1", "101"), upsert("a", "1", "101")],
-        &["+a 1 101"],
-    );
+    check(vec![upsert("a", "1", "101"), upsert("a", "1", "101")], &["+a 1 101"]);
     check(vec![upsert("a", "1", "50"), upsert("c", "3", "99")], &[]);
     check(vec![deleted("a", "1", "100")], &[]);
-    check(
-        vec![upsert("a", "1", "105"), upsert("b", "2", "103")],
-        &["+a 1 105"],
-    );
+    check(vec![upsert("a", "1", "105"), upsert("b", "2", "103")], &["+a 1 105"]);
     // Recreated under the same name, with and without its delete.
-    check(
-        vec![deleted("a", "1", "101"), upsert("a", "9", "102")],
-        &["-a 1", "+a 9 102"],
-    );
+    check(vec![deleted("a", "1", "101"), upsert("a", "9", "102")], &["-a 1", "+a 9 102"]);
     check(vec![upsert("a", "9", "102")], &["-a 1", "+a 9 102"]);
     check(vec![deleted("a", "9", "102")], &["-a 1", "-a 9"]);
     // A delete of what was never shown still arrives.
     check(vec![deleted("c", "3", "101")], &["-c 3"]);
     // Versions that are no numbers are taken as new, unless nothing changed.
-    check(
-        vec![
-            upsert("a", "1", "x"),
-            upsert("a", "1", "x"),
-            upsert("a", "1", "y"),
-        ],
-        &["+a 1 y"],
-    );
+    check(vec![upsert("a", "1", "x"), upsert("a", "1", "x"), upsert("a", "1", "y")], &["+a 1 y"]);
 }
 
 #[test]
@@ -225,23 +191,12 @@ fn a_relist_becomes_the_changes_that_lead_to_it() {
     check(&[], &["-a 1", "-b 2", "-c 3"]);
     check(&[("b", "2", "60")], &["-a 1", "-c 3"]);
     check(
-        &[
-            ("a", "1", "150"),
-            ("b", "2", "60"),
-            ("c", "3", "70"),
-            ("d", "4", "151"),
-        ],
+        &[("a", "1", "150"), ("b", "2", "60"), ("c", "3", "70"), ("d", "4", "151")],
         &["+a 1 150", "+d 4 151"],
     );
-    check(
-        &[("a", "9", "150"), ("b", "2", "60"), ("c", "3", "70")],
-        &["-a 1", "+a 9 150"],
-    );
+    check(&[("a", "9", "150"), ("b", "2", "60"), ("c", "3", "70")], &["-a 1", "+a 9 150"]);
     // After a restore from a backup versions are given anew.
-    check(
-        &[("a", "9", "50"), ("b", "2", "60"), ("c", "3", "70")],
-        &["-a 1", "+a 9 50"],
-    );
+    check(&[("a", "9", "50"), ("b", "2", "60"), ("c", "3", "70")], &["-a 1", "+a 9 50"]);
 }
 
 #[test]
@@ -319,8 +274,7 @@ fn a_list_that_expires_between_pages_is_asked_for_whole() {
     let mut rig = Rig::new();
     rig.next();
     rig.failed(422, "Invalid").next();
-    rig.page(&[("a", "1", "5"), ("b", "2", "6")], "80", "token-1")
-        .next();
+    rig.page(&[("a", "1", "5"), ("b", "2", "6")], "80", "token-1").next();
     rig.failed(410, "Expired").pass(800);
     assert_eq!(rig.next(), list(None, None));
     rig.failed(500, "").pass(30_000);
@@ -422,11 +376,7 @@ fn failures_wait_longer_each_time_and_as_long_as_the_server_asks() {
         }
     };
     check(0, None, &[800, 1600, 3200, 5000, 5000]);
-    check(
-        403,
-        None,
-        &[800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000],
-    );
+    check(403, None, &[800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]);
     check(429, Some(2), &[2000, 2000, 3200]);
     check(429, Some(3600), &[60_000]);
 }

@@ -90,7 +90,8 @@ where
 
 /// Compares an object of a kind that we read; says whether it was one.
 fn compare_any(objects: &Objects, value: &Value, report: &mut Report) -> bool {
-    let group = value["apiVersion"].as_str().unwrap().rsplit_once('/').map_or("", |(group, _)| group);
+    let group =
+        value["apiVersion"].as_str().unwrap().rsplit_once('/').map_or("", |(group, _)| group);
     match (group, value["kind"].as_str().unwrap()) {
         ("", "Node") => compare::<_, core::Node>(&objects.nodes, value, report),
         ("", "Pod") => compare::<_, core::Pod>(&objects.pods, value, report),
@@ -139,7 +140,8 @@ fn compare_folder(folder: &Path) -> BTreeMap<String, usize> {
                 let count = other.get_mut(kind).unwrap();
                 *count = count.checked_sub(1).unwrap();
             }
-            *counts.entry(if kept { kind.to_owned() } else { format!("({kind})") }).or_default() += 1;
+            *counts.entry(if kept { kind.to_owned() } else { format!("({kind})") }).or_default() +=
+                1;
         }
         assert!(other.values().all(|count| *count == 0), "{}: {other:?}", path.display());
     }
@@ -179,7 +181,8 @@ fn every_field_that_we_keep_exists_in_the_newest_kubernetes() {
         let path = data("k8s-api-fixtures/HEAD").join(format!("{file}.json"));
         let value: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
         let kind = value["kind"].as_str().unwrap();
-        let foreign = FOREIGN.iter().find(|(of, _)| *of == kind).map_or(&[][..], |(_, paths)| paths);
+        let foreign =
+            FOREIGN.iter().find(|(of, _)| *of == kind).map_or(&[][..], |(_, paths)| paths);
         let missing = fields.missing_in(&value);
         assert_eq!(missing, foreign.iter().map(|path| (*path).to_owned()).collect(), "{file}");
     };
@@ -225,10 +228,7 @@ fn a_field_that_is_lost_or_changed_is_found() {
         |pod| drop(pod.spec.containers.pop()),
         &["spec.containers has 1 and not 2", "spec.containers[1] was dropped"],
     );
-    check(
-        |pod| drop(pod.spec.overhead.remove("memory")),
-        &["spec.overhead has 1 and not 2"],
-    );
+    check(|pod| drop(pod.spec.overhead.remove("memory")), &["spec.overhead has 1 and not 2"]);
     check(
         |pod| pod.status.start_time = Some(jiff::Timestamp::UNIX_EPOCH),
         &["status.startTime is \"1970-01-01T00:00:00Z\" and not \"2020-01-01T00:00:00Z\""],

@@ -14,10 +14,7 @@ struct Ended {
 fn check_config(arguments: &[&str]) -> Ended {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
     command.arg("check-config").args(arguments);
-    let output = command
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap();
+    let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
     Ended {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
@@ -36,11 +33,7 @@ fn check_text(name: &str, text: &[u8]) -> Ended {
 fn the_shipped_configuration_is_printed_as_text_and_as_json() {
     let text = check_config(&["config/quorate.yaml"]);
     assert_eq!((text.code, &*text.stderr), (Some(0), ""));
-    assert!(
-        text.stdout.contains("- schedulerName: quorate\n"),
-        "{}",
-        text.stdout
-    );
+    assert!(text.stdout.contains("- schedulerName: quorate\n"), "{}", text.stdout);
     let json = check_config(&["config/quorate.yaml", "--output", "json"]);
     assert_eq!((json.code, &*json.stderr), (Some(0), ""));
     let json: Value = serde_json::from_str(&json.stdout).unwrap();
@@ -60,11 +53,7 @@ fn a_file_of_kube_scheduler_is_read_as_it_is() {
 fn bad_input_ends_with_2_and_one_line_that_names_file_field_and_value() {
     let head = "apiVersion: quorate.dev/v1alpha1\nkind: SchedulerConfiguration\n";
     let cases = [
-        (
-            "unknown-field",
-            "paralelism: 3",
-            "paralelism: unknown field with value 3",
-        ),
+        ("unknown-field", "paralelism: 3", "paralelism: unknown field with value 3"),
         (
             "weight",
             "profiles: [{plugins: {score: {enabled: [{name: NodeAffinity, weight: -1}]}}}]",
@@ -88,11 +77,7 @@ fn bad_input_ends_with_2_and_one_line_that_names_file_field_and_value() {
         assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{name}");
         assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
         let text = format!("{file}: {expected}");
-        assert!(
-            ended.stderr.contains(&text),
-            "{} lacks {text}",
-            ended.stderr
-        );
+        assert!(ended.stderr.contains(&text), "{} lacks {text}", ended.stderr);
     }
 }
 
@@ -100,11 +85,7 @@ fn bad_input_ends_with_2_and_one_line_that_names_file_field_and_value() {
 fn a_file_that_cannot_be_read_ends_with_2() {
     let missing = check_config(&["tests/config/missing.yaml"]);
     assert_eq!((missing.code, missing.stderr.lines().count()), (Some(2), 1));
-    assert!(
-        missing.stderr.contains("tests/config/missing.yaml: "),
-        "{}",
-        missing.stderr
-    );
+    assert!(missing.stderr.contains("tests/config/missing.yaml: "), "{}", missing.stderr);
     let binary = check_text("binary.yaml", &[0xff, 0xfe, 0x00]);
     assert_eq!((binary.code, binary.stderr.lines().count()), (Some(2), 1));
     assert_eq!(check_config(&[]).code, Some(2));

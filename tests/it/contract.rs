@@ -130,10 +130,8 @@ fn bad_input_exits_with_2_and_one_line_that_names_file_field_and_value() {
     };
     let field = experiment("field.yaml", "nodse: []\n");
     check(&["simulate", &field], &["field.yaml", "nodse"]);
-    let count = experiment(
-        "count.yaml",
-        "nodes: [{ name: a, count: 0, allocatable: { cpu: '1' } }]\n",
-    );
+    let count =
+        experiment("count.yaml", "nodes: [{ name: a, count: 0, allocatable: { cpu: '1' } }]\n");
     check(&["simulate", &count], &["count.yaml", "nodes[0].count", "0", "expected"]);
     let quantity = file(
         "quantity.yaml",

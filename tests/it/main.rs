@@ -3,10 +3,12 @@
 // The lints that keep panics out of the product do not suit code whose failures are panics.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
-mod check_config;
-mod contract;
-mod tidy;
 #[cfg(feature = "kubernetes")]
 mod api_decoding;
+mod check_config;
+mod contract;
 #[cfg(feature = "kubernetes")]
 mod control_plane;
+#[cfg(feature = "kubernetes")]
+mod end_to_end;
+mod tidy;

@@ -18,22 +18,60 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("plugins", &["model", "api", "snapshot", "config", "framework"]),
     ("cache", &["model", "api", "snapshot", "config", "framework"]),
     ("queue", &["model", "api", "snapshot", "config", "framework"]),
-    ("scheduler", &[
-        "model", "api", "watch", "snapshot", "config", "framework", "cache", "queue",
-    ]),
+    ("scheduler", &["model", "api", "watch", "snapshot", "config", "framework", "cache", "queue"]),
     ("analysis", &["model", "api", "snapshot", "config", "framework", "plugins"]),
-    ("kubernetes", &[
-        "model", "api", "watch", "snapshot", "config", "framework", "plugins", "cache", "queue",
-        "scheduler", "telemetry",
-    ]),
-    ("sim", &[
-        "model", "api", "watch", "snapshot", "config", "framework", "plugins", "cache", "queue",
-        "scheduler", "analysis", "testing",
-    ]),
-    ("cli", &[
-        "model", "api", "watch", "snapshot", "config", "framework", "plugins", "cache", "queue",
-        "scheduler", "analysis", "kubernetes", "sim", "telemetry",
-    ]),
+    (
+        "kubernetes",
+        &[
+            "model",
+            "api",
+            "watch",
+            "snapshot",
+            "config",
+            "framework",
+            "plugins",
+            "cache",
+            "queue",
+            "scheduler",
+            "telemetry",
+        ],
+    ),
+    (
+        "sim",
+        &[
+            "model",
+            "api",
+            "watch",
+            "snapshot",
+            "config",
+            "framework",
+            "plugins",
+            "cache",
+            "queue",
+            "scheduler",
+            "analysis",
+            "testing",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "model",
+            "api",
+            "watch",
+            "snapshot",
+            "config",
+            "framework",
+            "plugins",
+            "cache",
+            "queue",
+            "scheduler",
+            "analysis",
+            "kubernetes",
+            "sim",
+            "telemetry",
+        ],
+    ),
     ("main", &["cli", "telemetry"]),
     ("lib", &[]),
     ("metrics", &[]),
@@ -43,14 +81,35 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// The rooms that do no IO, read no clock and ask for no entropy.
 const CORE: &[&str] = &[
-    "model", "api", "watch", "snapshot", "config", "framework", "plugins", "cache", "queue",
-    "scheduler", "analysis",
+    "model",
+    "api",
+    "watch",
+    "snapshot",
+    "config",
+    "framework",
+    "plugins",
+    "cache",
+    "queue",
+    "scheduler",
+    "analysis",
 ];
 
 /// What gives IO, clocks and entropy away.
 const OUTSIDE: &[&str] = &[
-    "std::fs", "std::net", "std::env", "std::process", "std::thread", "Instant::now", "SystemTime",
-    "Timestamp::now", "rand::rng", "thread_rng", "RandomState", "kube::", "k8s_openapi", "tokio",
+    "std::fs",
+    "std::net",
+    "std::env",
+    "std::process",
+    "std::thread",
+    "Instant::now",
+    "SystemTime",
+    "Timestamp::now",
+    "rand::rng",
+    "thread_rng",
+    "RandomState",
+    "kube::",
+    "k8s_openapi",
+    "tokio",
 ];
 
 /// Names that say nothing.
@@ -161,7 +220,9 @@ impl Source {
     fn new(path: PathBuf, room: String, text: &str) -> Self {
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
         let tests = lines.windows(2).position(|pair| {
-            pair[0].trim() == "#[cfg(test)]" && pair[1].starts_with("mod ") && pair[1].ends_with('{')
+            pair[0].trim() == "#[cfg(test)]"
+                && pair[1].starts_with("mod ")
+                && pair[1].ends_with('{')
         });
         let is_test_file = path.components().any(|part| {
             let part = part.as_os_str().to_string_lossy();
@@ -238,10 +299,17 @@ fn functions(source: &Source) -> Vec<(usize, usize)> {
     for (index, line) in source.lines[..source.code].iter().enumerate() {
         let indent = line.len() - line.trim_start().len();
         let head = line.trim_start();
-        let is_function = ["fn ", "pub fn ", "pub(super) fn ", "pub(crate) fn ", "async fn ",
-            "pub async fn ", "pub(super) async fn "]
-            .iter()
-            .any(|start| head.starts_with(start));
+        let is_function = [
+            "fn ",
+            "pub fn ",
+            "pub(super) fn ",
+            "pub(crate) fn ",
+            "async fn ",
+            "pub async fn ",
+            "pub(super) async fn ",
+        ]
+        .iter()
+        .any(|start| head.starts_with(start));
         if !is_function || head.ends_with(';') || head.ends_with('}') {
             continue;
         }

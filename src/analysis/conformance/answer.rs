@@ -148,10 +148,7 @@ impl Answer {
             for (code, reasons, nodes) in refusals {
                 let verdict = (plugin.clone(), *code, reasons.clone());
                 for node in nodes {
-                    self.refused
-                        .entry(*node)
-                        .or_default()
-                        .insert(verdict.clone());
+                    self.refused.entry(*node).or_default().insert(verdict.clone());
                     if ranks.get(node).is_none_or(|first| rank < *first) {
                         ranks.insert(*node, rank);
                         self.outcomes.insert(*node, verdict.clone());
@@ -198,9 +195,7 @@ impl Answer {
             let mut others = present.clone();
             prepared.narrow(view, &mut others);
             let others = others.iter();
-            feasible = others
-                .filter(|node| !self.outcomes.contains_key(&node.index()))
-                .collect();
+            feasible = others.filter(|node| !self.outcomes.contains_key(&node.index())).collect();
         }
         self.feasible = feasible.iter().map(|node| node.index()).collect();
         self.score(framework, pod, view, &feasible)
@@ -229,8 +224,7 @@ impl Answer {
             }
         }
         for column in columns {
-            self.scores
-                .insert(column.plugin, (column.raw, column.normalized));
+            self.scores.insert(column.plugin, (column.raw, column.normalized));
         }
         Ok(())
     }
@@ -242,8 +236,7 @@ struct Differences(Vec<String>);
 impl Differences {
     fn compare<T: Debug + PartialEq>(&mut self, field: &str, ours: &T, recorded: &T) {
         if ours != recorded {
-            self.0
-                .push(format!("{field}: ours {ours:?}, recorded {recorded:?}"));
+            self.0.push(format!("{field}: ours {ours:?}, recorded {recorded:?}"));
         }
     }
 
@@ -262,11 +255,7 @@ impl Differences {
 }
 
 fn rejection(rejection: &Rejection) -> Verdict {
-    (
-        rejection.plugin.clone(),
-        rejection.code,
-        rejection.reasons.clone(),
-    )
+    (rejection.plugin.clone(), rejection.code, rejection.reasons.clone())
 }
 
 fn verdict(plugin: &Str, status: &Status) -> Verdict {

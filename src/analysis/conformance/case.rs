@@ -11,6 +11,9 @@ use crate::framework::Code;
 use crate::model::Str;
 use crate::snapshot::{NodeInfo, PodInfo, Snapshot};
 
+/// Why some nodes are refused: the code, the reasons, and their positions.
+pub type RefusedNodes = (Code, BTreeSet<Str>, Vec<usize>);
+
 /// A cluster, and pods of which each is decided alone.
 #[derive(Debug, Deserialize)]
 pub struct Case {
@@ -47,7 +50,7 @@ pub struct Expect {
     pub pre_enqueue: Option<Rejection>,
     pub pre_filter: Option<Rejection>,
     pub narrowed: Option<BTreeSet<Str>>,
-    pub refused: BTreeMap<Str, Vec<(Code, BTreeSet<Str>, Vec<usize>)>>,
+    pub refused: BTreeMap<Str, Vec<RefusedNodes>>,
     pub with_nominated: Vec<(usize, Str, Code, BTreeSet<Str>)>,
     pub feasible: Vec<usize>,
     pub scores: BTreeMap<Str, Scores>,
@@ -114,9 +117,8 @@ impl Objects {
         }
         let owners = &mut snapshot.owners;
         owners.services = keyed(&self.services, |service| service.spec.selector.clone());
-        owners.replication_controllers = keyed(&self.replication_controllers, |controller| {
-            controller.spec.selector.clone()
-        });
+        owners.replication_controllers =
+            keyed(&self.replication_controllers, |controller| controller.spec.selector.clone());
         owners.replica_sets = keyed(&self.replica_sets, |set| set.spec.selector.clone());
         owners.stateful_sets = keyed(&self.stateful_sets, |set| set.spec.selector.clone());
         snapshot
@@ -136,8 +138,5 @@ fn keyed<T: api::Object, S>(
     objects: &[T],
     selector: impl Fn(&T) -> S,
 ) -> BTreeMap<crate::model::PodKey, S> {
-    objects
-        .iter()
-        .map(|object| (object.key(), selector(object)))
-        .collect()
+    objects.iter().map(|object| (object.key(), selector(object))).collect()
 }

@@ -15,12 +15,13 @@ use crate::model::{
 };
 
 /// The topics that [`check`] knows.
-pub const TOPICS: [&str; 5] = [
+pub const TOPICS: [&str; 6] = [
     "quantities",
     "quantity_pairs",
     "label_selectors",
     "node_selectors",
     "tolerations",
+    "pod_requests",
 ];
 
 /// Answers one recorded question and says what differs, if anything does.
@@ -81,11 +82,7 @@ fn label_selector(line: &Value) -> Result<(), String> {
     equal(line, "nothing", selector.is_nothing())?;
     let matches: Vec<(Labels, bool)> = field(line, "matches")?;
     for (labels, recorded) in matches {
-        same(
-            &format!("match of {labels:?}"),
-            &selector.matches(&labels),
-            &recorded,
-        )?;
+        same(&format!("match of {labels:?}"), &selector.matches(&labels), &recorded)?;
     }
     Ok(())
 }
@@ -106,11 +103,7 @@ fn node_selector(line: &Value) -> Result<(), String> {
     for (node, recorded) in nodes.iter().zip(recorded) {
         // The text of an error is the parser's; only that there is one can be compared.
         let ours = terms.matches(&node.name, &node.labels).ok();
-        same(
-            &format!("match of node {}", node.name),
-            &ours,
-            &recorded.as_bool(),
-        )?;
+        same(&format!("match of node {}", node.name), &ours, &recorded.as_bool())?;
     }
     Ok(())
 }
@@ -119,40 +112,19 @@ fn tolerations(line: &Value) -> Result<(), String> {
     let taints: Vec<Taint> = field(line, "taints")?;
     let tolerations: Vec<Toleration> = field(line, "tolerations")?;
     let of = |toleration: &Toleration| -> Vec<bool> {
-        taints
-            .iter()
-            .map(|taint| toleration.tolerates(taint))
-            .collect()
+        taints.iter().map(|taint| toleration.tolerates(taint)).collect()
     };
-    equal(
-        line,
-        "tolerates",
-        tolerations.iter().map(of).collect::<Vec<_>>(),
-    )?;
+    equal(line, "tolerates", tolerations.iter().map(of).collect::<Vec<_>>())?;
     let hard = |effect: &str| effect == NO_SCHEDULE || effect == NO_EXECUTE;
-    equal(
-        line,
-        "untolerated",
-        first_untolerated(&taints, &tolerations, hard).cloned(),
-    )
+    equal(line, "untolerated", first_untolerated(&taints, &tolerations, hard).cloned())
 }
 
 fn pod_requests(line: &Value) -> Result<(), String> {
     let pod: Pod = field(line, "pod")?;
     let spec = Counting::default();
-    let pod_level = Counting {
-        pod_level: true,
-        ..spec
-    };
-    let running = Counting {
-        status: true,
-        ..pod_level
-    };
-    let non_missing = Counting {
-        default_cpu: true,
-        default_memory: true,
-        ..pod_level
-    };
+    let pod_level = Counting { pod_level: true, ..spec };
+    let running = Counting { status: true, ..pod_level };
+    let non_missing = Counting { default_cpu: true, default_memory: true, ..pod_level };
     let sums = [
         ("requests", requests::amounts(&pod, pod_level)),
         ("running", requests::amounts(&pod, running)),
@@ -161,9 +133,7 @@ fn pod_requests(line: &Value) -> Result<(), String> {
         ("limits", requests::limit_amounts(&pod)),
     ];
     for (name, amounts) in sums {
-        let written = amounts
-            .iter()
-            .map(|(name, amount)| (name.clone(), amount.to_string()));
+        let written = amounts.iter().map(|(name, amount)| (name.clone(), amount.to_string()));
         equal(line, name, written.collect::<BTreeMap<Str, String>>())?;
     }
     let recorded: RecordedUsage = field(line, "onNode")?;

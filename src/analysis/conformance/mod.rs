@@ -71,11 +71,7 @@ fn compare_pod(
         }
     }
     report.skipped += 1;
-    report
-        .by_topic
-        .entry(case.topic.clone())
-        .or_default()
-        .skipped += 1;
+    report.by_topic.entry(case.topic.clone()).or_default().skipped += 1;
 }
 
 fn compare_answers(

@@ -10,7 +10,7 @@ use crate::model::Str;
 pub const SCHEMA: &str = "quorate.dev/conformance/v1";
 
 /// How many differing answers a report shows of each topic.
-pub const DIFFERENCES_MAX: usize = 50000;
+pub const DIFFERENCES_MAX: usize = 20;
 
 /// Decisions compared with recorded ones.
 #[derive(Clone, Debug, Serialize)]
@@ -111,10 +111,7 @@ impl Report {
 
     /// Keeps a difference, unless its topic has enough of them.
     pub(super) fn show(&mut self, difference: Difference) {
-        let shown = self
-            .differences
-            .iter()
-            .filter(|one| one.topic == difference.topic);
+        let shown = self.differences.iter().filter(|one| one.topic == difference.topic);
         if shown.count() < DIFFERENCES_MAX {
             self.differences.push(difference);
         }

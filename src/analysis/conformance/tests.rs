@@ -40,11 +40,7 @@ fn a_wrong_answer_is_reported_with_both_sides() {
         json!({"a": "1", "b": "2", "cmp": 1, "sum": "3", "difference": "-1"}),
         "cmp: ours -1, recorded 1",
     );
-    check(
-        "quantities",
-        json!({"in": "1", "error": "no"}),
-        r#""1" is accepted, recorded: "no""#,
-    );
+    check("quantities", json!({"in": "1", "error": "no"}), r#""1" is accepted, recorded: "no""#);
     check(
         "label_selectors",
         json!({

@@ -13,12 +13,7 @@ const QUOTED_CHARS_MAX: usize = 200;
 pub enum DecodeError {
     /// The text is not JSON or YAML.
     #[error("{place}, line {line}, column {column}: {problem}")]
-    Syntax {
-        place: Place,
-        line: usize,
-        column: usize,
-        problem: String,
-    },
+    Syntax { place: Place, line: usize, column: usize, problem: String },
     #[error("{place}: expected a Kubernetes object, found {found}")]
     NotAnObject { place: Place, found: &'static str },
     #[error("{place}: kind is missing")]
@@ -29,18 +24,9 @@ pub enum DecodeError {
     NameMissing { place: Place, kind: &'static str },
     /// A field has a value that it cannot have.
     #[error("{place}: {}{problem}", field_prefix(.object, .path))]
-    Field {
-        place: Place,
-        object: Option<Box<ObjectName>>,
-        path: String,
-        problem: String,
-    },
+    Field { place: Place, object: Option<Box<ObjectName>>, path: String, problem: String },
     #[error("{second}: {object} was already defined in {first}")]
-    Duplicate {
-        object: Box<ObjectName>,
-        first: Place,
-        second: Place,
-    },
+    Duplicate { object: Box<ObjectName>, first: Place, second: Place },
 }
 
 /// Where in which text something stands.
@@ -72,29 +58,17 @@ pub(super) struct FieldProblem {
 impl DecodeError {
     pub(super) fn json(place: Place, error: &serde_json::Error) -> Self {
         let (line, column, problem) = (error.line(), error.column(), json_problem(error));
-        Self::Syntax {
-            place,
-            line,
-            column,
-            problem,
-        }
+        Self::Syntax { place, line, column, problem }
     }
 }
 
 impl Place {
     pub(super) fn of_document(document: usize) -> Self {
-        Self {
-            source: None,
-            document,
-            item: None,
-        }
+        Self { source: None, document, item: None }
     }
 
     pub(super) fn item(&self, list: &'static str, index: usize) -> Self {
-        Self {
-            item: Some((list, index)),
-            ..self.clone()
-        }
+        Self { item: Some((list, index)), ..self.clone() }
     }
 
     pub(super) fn set_source(&mut self, source: Str) {
@@ -105,21 +79,13 @@ impl Place {
 impl FieldProblem {
     pub(super) fn new(error: serde_path_to_error::Error<serde_json::Error>) -> Self {
         let problem = json_problem(error.inner());
-        Self {
-            path: error.path().clone(),
-            problem,
-        }
+        Self { path: error.path().clone(), problem }
     }
 
     /// The same, of an object (or of a text that is not yet known to be one) at a place.
     pub(super) fn at(self, place: Place, object: Option<ObjectName>) -> DecodeError {
         let path = field_path(&self.path);
-        DecodeError::Field {
-            place,
-            object: object.map(Box::new),
-            path,
-            problem: self.problem,
-        }
+        DecodeError::Field { place, object: object.map(Box::new), path, problem: self.problem }
     }
 
     /// The same, of what stands in a field of the document.
@@ -129,12 +95,7 @@ impl FieldProblem {
             inner if inner.is_empty() => field.to_owned(),
             inner => format!("{field}.{inner}"),
         };
-        DecodeError::Field {
-            place,
-            object: None,
-            path,
-            problem: self.problem,
-        }
+        DecodeError::Field { place, object: None, path, problem: self.problem }
     }
 }
 
@@ -151,11 +112,7 @@ pub(super) fn cropped(mut text: String) -> String {
 fn json_problem(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let position = format!(" at line {} column {}", error.line(), error.column());
-    cropped(
-        text.strip_suffix(&position)
-            .map(str::to_owned)
-            .unwrap_or(text),
-    )
+    cropped(text.strip_suffix(&position).map(str::to_owned).unwrap_or(text))
 }
 
 /// Writes a path as Kubernetes does: `spec.containers[0].image`, `labels[a.b/c]`.
@@ -181,15 +138,8 @@ fn field_path(path: &serde_path_to_error::Path) -> String {
 }
 
 fn field_prefix(object: &Option<Box<ObjectName>>, path: &str) -> String {
-    let object = object
-        .as_ref()
-        .map(|object| format!("{object}: "))
-        .unwrap_or_default();
-    let path = if path.is_empty() {
-        String::new()
-    } else {
-        format!("{path}: ")
-    };
+    let object = object.as_ref().map(|object| format!("{object}: ")).unwrap_or_default();
+    let path = if path.is_empty() { String::new() } else { format!("{path}: ") };
     object + &path
 }
 

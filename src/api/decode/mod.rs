@@ -56,9 +56,7 @@ pub fn decode(text: &str, format: Format) -> Result<Objects, DecodeError> {
         Format::Yaml => {
             for (index, document) in yaml::documents(text).into_iter().enumerate() {
                 let place = Place::of_document(index + 1);
-                let json = document
-                    .to_json()
-                    .map_err(|error| error.at(place.clone()))?;
+                let json = document.to_json().map_err(|error| error.at(place.clone()))?;
                 let json = serde_json::from_slice(&json);
                 let json = json.map_err(|error| DecodeError::json(place.clone(), &error))?;
                 add_document(&mut objects, json, place)?;
@@ -72,11 +70,7 @@ impl Format {
     /// Guesses from how the text begins, as kubectl does.
     pub fn guess(text: &str) -> Self {
         let text = text.trim_start_matches('\u{feff}').trim_start();
-        if text.starts_with('{') {
-            Self::Json
-        } else {
-            Self::Yaml
-        }
+        if text.starts_with('{') { Self::Json } else { Self::Yaml }
     }
 }
 
@@ -124,18 +118,11 @@ fn add_export(objects: &mut Objects, document: &RawValue, place: Place) -> Resul
     for (name, group, kind) in EXPORT {
         if let Some(list) = fields.get(name) {
             found = true;
-            let item_kind = ItemKind {
-                group: Some(group),
-                kind,
-            };
+            let item_kind = ItemKind { group: Some(group), kind };
             add_items(objects, Some(list), place.clone(), name, Some(item_kind))?;
         }
     }
-    if found {
-        Ok(())
-    } else {
-        Err(DecodeError::KindMissing { place })
-    }
+    if found { Ok(()) } else { Err(DecodeError::KindMissing { place }) }
 }
 
 fn add_items(
@@ -165,10 +152,7 @@ fn add_object(
     if let (Some(kind), Some(_)) = (&envelope.kind, envelope.items)
         && kind.ends_with("List")
     {
-        return Err(DecodeError::NestedList {
-            place,
-            kind: cropped(kind.clone()),
-        });
+        return Err(DecodeError::NestedList { place, kind: cropped(kind.clone()) });
     }
     let own_group = envelope.api_version.as_deref().map(group_of);
     match (&envelope.kind, item_kind) {
@@ -188,10 +172,7 @@ fn object<'a, T: Deserialize<'a>>(text: &'a RawValue, place: &Place) -> Result<T
         Some(b't' | b'f') => "a truth value",
         _ => "a number",
     };
-    Err(DecodeError::NotAnObject {
-        place: place.clone(),
-        found,
-    })
+    Err(DecodeError::NotAnObject { place: place.clone(), found })
 }
 
 /// Reads a value. Following the path costs time, so that is done only where there is an error.

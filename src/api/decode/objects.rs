@@ -58,9 +58,7 @@ impl Objects {
     /// Names the text the objects came from, for messages.
     pub fn set_source(&mut self, source: &str) {
         let source: Str = source.into();
-        self.places
-            .values_mut()
-            .for_each(|place| place.set_source(source.clone()));
+        self.places.values_mut().for_each(|place| place.set_source(source.clone()));
     }
 
     /// Appends the objects of another text. An object that both define is an error.
@@ -117,16 +115,8 @@ impl Objects {
             Entry::Occupied(entry) => {
                 let (_, PodKey { namespace, name }) = entry.key().clone();
                 let kind = kind.into();
-                let object = Box::new(ObjectName {
-                    kind,
-                    namespace,
-                    name,
-                });
-                Err(DecodeError::Duplicate {
-                    object,
-                    first: entry.get().clone(),
-                    second: place,
-                })
+                let object = Box::new(ObjectName { kind, namespace, name });
+                Err(DecodeError::Duplicate { object, first: entry.get().clone(), second: place })
             }
         }
     }
@@ -167,10 +157,7 @@ fn add<T: Listed>(objects: &mut Objects, text: &RawValue, place: Place) -> Resul
         meta.namespace = DEFAULT_NAMESPACE.into();
     }
     if meta.name.is_empty() {
-        return Err(DecodeError::NameMissing {
-            place,
-            kind: T::KIND,
-        });
+        return Err(DecodeError::NameMissing { place, kind: T::KIND });
     }
     objects.register(T::KIND, object.key(), place)?;
     T::list(objects).push(object);
@@ -196,9 +183,7 @@ fn name_in<T: Object>(text: &RawValue) -> ObjectName {
     let default_namespace = if T::NAMESPACED { DEFAULT_NAMESPACE } else { "" };
     ObjectName {
         kind: T::KIND.into(),
-        namespace: metadata
-            .namespace
-            .unwrap_or_else(|| default_namespace.into()),
+        namespace: metadata.namespace.unwrap_or_else(|| default_namespace.into()),
         name: metadata.name.unwrap_or_default(),
     }
 }

@@ -13,10 +13,7 @@ use crate::model::{LabelSelector, LabelSelectorRequirement, Quantity, Str, Taint
 const POD: &str = r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}"#;
 
 fn names<T: crate::api::Object>(objects: &[T]) -> Vec<String> {
-    objects
-        .iter()
-        .map(|object| object.key().to_string())
-        .collect()
+    objects.iter().map(|object| object.key().to_string()).collect()
 }
 
 fn json(text: &str) -> Objects {
@@ -57,44 +54,14 @@ fn every_kind_comes_into_its_own_list() {
     check("v1", "Node", |objects| objects.nodes.len(), "a");
     check("v1", "Pod", |objects| objects.pods.len(), "default/a");
     check("v1", "Namespace", |objects| objects.namespaces.len(), "a");
-    check(
-        "v1",
-        "Service",
-        |objects| objects.services.len(),
-        "default/a",
-    );
+    check("v1", "Service", |objects| objects.services.len(), "default/a");
     let controllers: fn(&Objects) -> usize = |objects| objects.replication_controllers.len();
     check("v1", "ReplicationController", controllers, "default/a");
-    check(
-        "apps/v1",
-        "ReplicaSet",
-        |objects| objects.replica_sets.len(),
-        "default/a",
-    );
-    check(
-        "apps/v1",
-        "StatefulSet",
-        |objects| objects.stateful_sets.len(),
-        "default/a",
-    );
-    check(
-        "apps/v1",
-        "Deployment",
-        |objects| objects.deployments.len(),
-        "default/a",
-    );
-    check(
-        "apps/v1",
-        "DaemonSet",
-        |objects| objects.daemon_sets.len(),
-        "default/a",
-    );
-    check(
-        "extensions/v1beta1",
-        "DaemonSet",
-        |objects| objects.daemon_sets.len(),
-        "default/a",
-    );
+    check("apps/v1", "ReplicaSet", |objects| objects.replica_sets.len(), "default/a");
+    check("apps/v1", "StatefulSet", |objects| objects.stateful_sets.len(), "default/a");
+    check("apps/v1", "Deployment", |objects| objects.deployments.len(), "default/a");
+    check("apps/v1", "DaemonSet", |objects| objects.daemon_sets.len(), "default/a");
+    check("extensions/v1beta1", "DaemonSet", |objects| objects.daemon_sets.len(), "default/a");
     check("batch/v1", "Job", |objects| objects.jobs.len(), "default/a");
     let classes: fn(&Objects) -> usize = |objects| objects.priority_classes.len();
     check("scheduling.k8s.io/v1", "PriorityClass", classes, "a");
@@ -108,15 +75,8 @@ fn other_kinds_are_counted_and_names_of_ours_in_foreign_groups_too() {
          {apiVersion: batch.volcano.sh/v1alpha1, kind: Job, spec: {tasks: 5}}\n---\n\
          {apiVersion: db.example/v1, kind: AllowList, spec: {}}\n",
     );
-    let counted: Vec<_> = objects
-        .other
-        .iter()
-        .map(|(kind, count)| (&**kind, *count))
-        .collect();
-    assert_eq!(
-        counted,
-        [("AllowList", 1), ("Job", 1), ("Secret", 2), ("Service", 1)]
-    );
+    let counted: Vec<_> = objects.other.iter().map(|(kind, count)| (&**kind, *count)).collect();
+    assert_eq!(counted, [("AllowList", 1), ("Job", 1), ("Secret", 2), ("Service", 1)]);
     assert!(objects.services.is_empty() && objects.jobs.is_empty());
     assert!(!objects.is_empty());
 }
@@ -187,23 +147,14 @@ fn texts_hold_many_documents() {
     check("", &[]);
     check("# nothing\n---\n---\n\n# here\n...\n", &[]);
     check(&format!("---\n{a}---\n{b}"), &["default/a", "default/b"]);
-    check(
-        &format!("{a}--- # next\n# more\n{b}...\n"),
-        &["default/a", "default/b"],
-    );
+    check(&format!("{a}--- # next\n# more\n{b}...\n"), &["default/a", "default/b"]);
     check(&format!("{a}...\n{b}"), &["default/a", "default/b"]);
     check(&format!("%YAML 1.1\n---\n{a}"), &["default/a"]);
-    check(
-        &format!("\u{feff}{a}---\r\n{b}---"),
-        &["default/a", "default/b"],
-    );
+    check(&format!("\u{feff}{a}---\r\n{b}---"), &["default/a", "default/b"]);
     check(&format!("--- {POD}\n"), &["default/a"]);
     let block = format!("{a}  annotations:\n    text: |\n      ---\n      ...\n");
     check(&block, &["default/a"]);
-    assert_eq!(
-        &*yaml(&block).pods[0].metadata.annotations["text"],
-        "---\n...\n"
-    );
+    assert_eq!(&*yaml(&block).pods[0].metadata.annotations["text"], "---\n...\n");
 }
 
 #[test]
@@ -230,9 +181,7 @@ fn yaml_means_what_kubernetes_takes_it_for() {
     let check = |value: &str, expected: serde_json::Value| {
         let text = format!("key: {value}\n");
         let documents = yaml::documents(&text);
-        let read = documents[0]
-            .to_json()
-            .map_err(|error| error.at(Place::of_document(1)));
+        let read = documents[0].to_json().map_err(|error| error.at(Place::of_document(1)));
         let read: serde_json::Value = serde_json::from_slice(&read.unwrap()).unwrap();
         assert_eq!(read, json!({ "key": expected }), "{value}");
     };
@@ -284,9 +233,7 @@ fn quantities_may_be_numbers() {
 fn null_is_the_same_as_absent() {
     let check = |nulls: &str, absent: &str| {
         for format in [Format::Json, Format::Yaml] {
-            let one = decode(nulls, format)
-                .map_err(|error| error.to_string())
-                .unwrap();
+            let one = decode(nulls, format).map_err(|error| error.to_string()).unwrap();
             let other = decode(absent, format).unwrap();
             assert_eq!(one.pods, other.pods, "{nulls}");
             assert_eq!(one.nodes, other.nodes, "{nulls}");
@@ -294,10 +241,7 @@ fn null_is_the_same_as_absent() {
         }
     };
     let pod = |fields: &str| format!(r#"{{"kind": "Pod", "metadata": {{"name": "a"}}{fields}}}"#);
-    check(
-        &pod(r#", "apiVersion": null, "spec": null, "status": null"#),
-        &pod(""),
-    );
+    check(&pod(r#", "apiVersion": null, "spec": null, "status": null"#), &pod(""));
     let spec = |fields: &str| pod(&format!(r#", "spec": {{{fields}}}"#));
     check(
         &spec(r#""nodeName": null, "containers": null, "affinity": null, "priority": null"#),
@@ -330,10 +274,7 @@ fn wrong_fields_are_named_with_their_object_path_and_value() {
             assert_eq!(error(&pod_with(spec), format), expected);
         }
     };
-    check(
-        "7",
-        "spec: invalid type: integer `7`, expected struct PodSpec",
-    );
+    check("7", "spec: invalid type: integer `7`, expected struct PodSpec");
     check(
         r#"{"containers": [{}, {"resources": {"requests": {"cpu": "1x"}}}]}"#,
         "spec.containers[1].resources.requests.cpu: \"1x\": a quantity is a signed decimal \
@@ -360,31 +301,13 @@ fn wrong_fields_are_named_with_their_object_path_and_value() {
 #[test]
 fn wrong_documents_are_told_where_and_why() {
     let check = |text: &str, expected: &str| assert_eq!(error(text, Format::Json), expected);
-    check(
-        &format!("{POD} []"),
-        "document 2: expected a Kubernetes object, found a list",
-    );
-    check(
-        "null",
-        "document 1: expected a Kubernetes object, found null",
-    );
-    check(
-        "-1",
-        "document 1: expected a Kubernetes object, found a number",
-    );
+    check(&format!("{POD} []"), "document 2: expected a Kubernetes object, found a list");
+    check("null", "document 1: expected a Kubernetes object, found null");
+    check("-1", "document 1: expected a Kubernetes object, found a number");
     check("{}", "document 1: kind is missing");
-    check(
-        r#"{"apiVersion": "v1", "items": []}"#,
-        "document 1: kind is missing",
-    );
-    check(
-        r#"{"kind": 5}"#,
-        "document 1: kind: invalid type: integer `5`, expected a string",
-    );
-    check(
-        r#"{"kind": "Pod"}"#,
-        "document 1: metadata.name is missing in this Pod",
-    );
+    check(r#"{"apiVersion": "v1", "items": []}"#, "document 1: kind is missing");
+    check(r#"{"kind": 5}"#, "document 1: kind: invalid type: integer `5`, expected a string");
+    check(r#"{"kind": "Pod"}"#, "document 1: metadata.name is missing in this Pod");
     check(
         r#"{"kind": "Pod", "metadata": {"name": ""}}"#,
         "document 1: metadata.name is missing in this Pod",
@@ -416,48 +339,21 @@ fn wrong_documents_are_told_where_and_why() {
     let parts = ["document 1: Node a: metadata.creationTimestamp: \"soon\" is no time"];
     assert_contains(&error(time, Format::Json), &parts);
     let twice = r#"{"kind": "Pod", "kind": "Node"}"#;
-    assert_eq!(
-        error(twice, Format::Json),
-        "document 1: duplicate field `kind`"
-    );
+    assert_eq!(error(twice, Format::Json), "document 1: duplicate field `kind`");
 }
 
 #[test]
 fn syntax_errors_are_told_with_line_and_column() {
     let check = |text: &str, format, parts: &[&str]| assert_contains(&error(text, format), parts);
-    check(
-        &format!("{POD}\n{{\"a\": }}"),
-        Format::Json,
-        &["document 2, line 2, column 7: "],
-    );
+    check(&format!("{POD}\n{{\"a\": }}"), Format::Json, &["document 2, line 2, column 7: "]);
     check("{", Format::Json, &["document 1, line 1, column 1: EOF"]);
-    check(
-        "kind: Pod",
-        Format::Json,
-        &["document 1, line 1, column 1: "],
-    );
+    check("kind: Pod", Format::Json, &["document 1, line 1, column 1: "]);
     let fine = "kind: Secret\n---\n";
-    check(
-        &format!("{fine}a: b: c"),
-        Format::Yaml,
-        &["document 2, line 3, column 5: mapping"],
-    );
-    check(
-        &format!("{fine}a: .nan"),
-        Format::Yaml,
-        &["document 2, line 3, column 4: ", ".nan"],
-    );
-    check(
-        &format!("{fine}\na: 'x"),
-        Format::Yaml,
-        &["document 2, line 4, column 4: unclosed"],
-    );
+    check(&format!("{fine}a: b: c"), Format::Yaml, &["document 2, line 3, column 5: mapping"]);
+    check(&format!("{fine}a: .nan"), Format::Yaml, &["document 2, line 3, column 4: ", ".nan"]);
+    check(&format!("{fine}\na: 'x"), Format::Yaml, &["document 2, line 4, column 4: unclosed"]);
     check("a: *x", Format::Yaml, &["document 1, line 1, column 4: "]);
-    check(
-        "a: &x [*x]",
-        Format::Yaml,
-        &["document 1, line 1, column 8: "],
-    );
+    check("a: &x [*x]", Format::Yaml, &["document 1, line 1, column 8: "]);
 }
 
 #[test]
@@ -466,10 +362,7 @@ fn keys_of_yaml_are_unique() {
     let parts = ["document 1, line 5, column 3: duplicate", "name"];
     assert_contains(&error(text, Format::Yaml), &parts);
     let labels = "kind: Pod\nmetadata:\n  name: a\n  labels: {b: c, b: d}\n";
-    assert_contains(
-        &error(labels, Format::Yaml),
-        &["document 1, line 4, column 18: duplicate"],
-    );
+    assert_contains(&error(labels, Format::Yaml), &["document 1, line 4, column 18: duplicate"]);
 }
 
 #[test]
@@ -504,9 +397,7 @@ fn deep_and_swollen_texts_are_refused_in_bounded_memory() {
     assert_contains(&error(&deep, Format::Yaml), &["document 1, line 1"]);
     let nested = "{\"a\":".repeat(100_000) + "1" + &"}".repeat(100_000);
     assert_contains(&error(&nested, Format::Yaml), &["document 1, line 1"]);
-    let blocks: String = (0..300)
-        .map(|depth| format!("{}a:\n", " ".repeat(depth)))
-        .collect();
+    let blocks: String = (0..300).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
     assert_contains(&error(&blocks, Format::Yaml), &["document 1, line"]);
     // What nobody reads may be as deep as it likes.
     let skipped = format!(r#"{{"kind": "Pod", "metadata": {{"name": "a"}}, "x": {nested}}}"#);
@@ -515,25 +406,16 @@ fn deep_and_swollen_texts_are_refused_in_bounded_memory() {
     let long = "x".repeat(100_000);
     let aliases = "*a, ".repeat(20_000);
     let bomb = format!("a: &a {long}\nb: [{aliases}]\n");
-    assert_contains(
-        &error(&bomb, Format::Yaml),
-        &["document 1, line 2", "too large"],
-    );
+    assert_contains(&error(&bomb, Format::Yaml), &["document 1, line 2", "too large"]);
     let laughs = "a: &a [x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a]\n\
                   c: &c [*b, *b, *b, *b, *b, *b, *b, *b]\nd: &d [*c, *c, *c, *c, *c, *c, *c]\n\
                   e: &e [*d, *d, *d, *d, *d, *d, *d, *d]\nf: &f [*e, *e, *e, *e, *e, *e, *e]\n\
                   g: &g [*f, *f, *f, *f, *f, *f, *f, *f]\nh: [*g, *g, *g, *g, *g, *g, *g, *g]\n";
     assert_contains(&error(laughs, Format::Yaml), &["document 1"]);
-    let value = error(
-        &pod_with(&format!("{{\"priority\": \"{long}\"}}")),
-        Format::Json,
-    );
+    let value = error(&pod_with(&format!("{{\"priority\": \"{long}\"}}")), Format::Json);
     assert!(value.len() < 500, "{} bytes of message", value.len());
     let number = pod_with(r#"{"overhead": {"cpu": 1e999999999}, "priority": 1}"#);
-    assert_contains(
-        &error(&number, Format::Json),
-        &["spec.overhead.cpu: number out of range"],
-    );
+    assert_contains(&error(&number, Format::Json), &["spec.overhead.cpu: number out of range"]);
 }
 
 #[test]
@@ -544,78 +426,47 @@ fn long_lists_are_no_attack() {
     let objects = yaml(&format!("apiVersion: v1\nkind: PodList\nitems:\n{items}"));
     assert_eq!(objects.pods.len(), 30_000);
     let comments = "# a comment\n".repeat(500);
-    assert_eq!(
-        yaml(&format!("kind: Pod\n{comments}metadata: {{name: a}}\n"))
-            .pods
-            .len(),
-        1
-    );
+    assert_eq!(yaml(&format!("kind: Pod\n{comments}metadata: {{name: a}}\n")).pods.len(), 1);
 }
 
 /// Pods with what placement reads of them, as the API server might have written them.
 fn any_pod() -> impl Strategy<Value = Pod> {
-    let meta = (
-        any_text(),
-        any_texts(),
-        any_texts(),
-        proptest::option::of(any_time()),
-    );
-    let meta = meta.prop_map(
-        |(name, labels, annotations, deletion_timestamp)| ObjectMeta {
-            name,
-            namespace: "x".into(),
-            labels: labels.into(),
-            annotations,
-            deletion_timestamp,
-            ..ObjectMeta::default()
-        },
-    );
-    let spec = (
-        any_amounts(),
-        any_amounts(),
-        any_texts(),
-        any_text(),
-        any::<Option<i32>>(),
-    );
-    let spec = spec.prop_map(
-        |(requests, limits, node_selector, node_name, priority)| PodSpec {
-            node_name,
-            priority,
-            node_selector,
-            overhead: limits.clone(),
-            containers: vec![Container {
-                resources: ResourceRequirements { requests, limits },
-                ..Container::default()
-            }],
-            ..PodSpec::default()
-        },
-    );
-    let terms = (
-        any_affinity(),
-        proptest::collection::vec(any_toleration(), 0..3),
-    );
-    (
-        meta,
-        spec,
-        terms,
-        any_spread(),
-        any::<bool>(),
-        any::<Option<bool>>(),
-    )
-        .prop_map(
-            |(metadata, spec, (affinity, tolerations), spread, host_network, host_users)| Pod {
-                metadata,
-                spec: PodSpec {
-                    affinity: Some(affinity),
-                    tolerations,
-                    topology_spread_constraints: vec![spread],
-                    host_network,
-                    host_users,
-                    ..spec
-                },
-                ..Pod::default()
+    let meta = (any_text(), any_texts(), any_texts(), proptest::option::of(any_time()));
+    let meta = meta.prop_map(|(name, labels, annotations, deletion_timestamp)| ObjectMeta {
+        name,
+        namespace: "x".into(),
+        labels: labels.into(),
+        annotations,
+        deletion_timestamp,
+        ..ObjectMeta::default()
+    });
+    let spec = (any_amounts(), any_amounts(), any_texts(), any_text(), any::<Option<i32>>());
+    let spec = spec.prop_map(|(requests, limits, node_selector, node_name, priority)| PodSpec {
+        node_name,
+        priority,
+        node_selector,
+        overhead: limits.clone(),
+        containers: vec![Container {
+            resources: ResourceRequirements { requests, limits },
+            ..Container::default()
+        }],
+        ..PodSpec::default()
+    });
+    let terms = (any_affinity(), proptest::collection::vec(any_toleration(), 0..3));
+    (meta, spec, terms, any_spread(), any::<bool>(), any::<Option<bool>>()).prop_map(
+        |(metadata, spec, (affinity, tolerations), spread, host_network, host_users)| Pod {
+            metadata,
+            spec: PodSpec {
+                affinity: Some(affinity),
+                tolerations,
+                topology_spread_constraints: vec![spread],
+                host_network,
+                host_users,
+                ..spec
             },
-        )
+            ..Pod::default()
+        },
+    )
 }
 
 fn any_node() -> impl Strategy<Value = Node> {
@@ -624,15 +475,8 @@ fn any_node() -> impl Strategy<Value = Node> {
     let image = (proptest::collection::vec(any_text(), 0..3), any::<i64>());
     let image = image.prop_map(|(names, size_bytes)| ContainerImage { names, size_bytes });
     let spec = (any::<bool>(), proptest::collection::vec(taint, 0..3));
-    let spec = spec.prop_map(|(unschedulable, taints)| NodeSpec {
-        unschedulable,
-        taints,
-    });
-    let status = (
-        any_amounts(),
-        any_amounts(),
-        proptest::collection::vec(image, 0..3),
-    );
+    let spec = spec.prop_map(|(unschedulable, taints)| NodeSpec { unschedulable, taints });
+    let status = (any_amounts(), any_amounts(), proptest::collection::vec(image, 0..3));
     let status = status.prop_map(|(capacity, allocatable, images)| NodeStatus {
         capacity,
         allocatable,
@@ -640,11 +484,7 @@ fn any_node() -> impl Strategy<Value = Node> {
         ..NodeStatus::default()
     });
     (any_text(), any_texts(), spec, status).prop_map(|(name, labels, spec, status)| Node {
-        metadata: ObjectMeta {
-            name,
-            labels: labels.into(),
-            ..ObjectMeta::default()
-        },
+        metadata: ObjectMeta { name, labels: labels.into(), ..ObjectMeta::default() },
         spec,
         status,
     })
@@ -708,10 +548,7 @@ fn any_selector() -> impl Strategy<Value = LabelSelector> {
         values,
     });
     (any_texts(), proptest::collection::vec(requirement, 0..3)).prop_map(
-        |(match_labels, match_expressions)| LabelSelector {
-            match_labels,
-            match_expressions,
-        },
+        |(match_labels, match_expressions)| LabelSelector { match_labels, match_expressions },
     )
 }
 
@@ -719,86 +556,53 @@ fn any_affinity() -> impl Strategy<Value = Affinity> {
     let required = proptest::collection::vec(any_term(), 0..2);
     let both = (required, any::<i32>(), any_term());
     both.prop_map(|(required, weight, pod_affinity_term)| {
-        let preferred = vec![WeightedPodAffinityTerm {
-            weight,
-            pod_affinity_term,
-        }];
-        let both = PodAffinity {
-            required,
-            preferred,
-        };
+        let preferred = vec![WeightedPodAffinityTerm { weight, pod_affinity_term }];
+        let both = PodAffinity { required, preferred };
         let pod_affinity = Some(both.clone());
-        Affinity {
-            pod_affinity,
-            pod_anti_affinity: Some(both),
-            ..Affinity::default()
-        }
+        Affinity { pod_affinity, pod_anti_affinity: Some(both), ..Affinity::default() }
     })
 }
 
 fn any_term() -> impl Strategy<Value = PodAffinityTerm> {
     let texts = || proptest::collection::vec(any_text(), 0..3);
     let selector = || proptest::option::of(any_selector());
-    let term = (
-        selector(),
-        selector(),
-        any_text(),
-        texts(),
-        texts(),
-        texts(),
-    );
-    term.prop_map(
-        |(label_selector, namespace_selector, topology_key, a, b, c)| PodAffinityTerm {
-            label_selector,
-            namespace_selector,
-            topology_key,
-            namespaces: a,
-            match_label_keys: b,
-            mismatch_label_keys: c,
+    let term = (selector(), selector(), any_text(), texts(), texts(), texts());
+    term.prop_map(|(label_selector, namespace_selector, topology_key, a, b, c)| PodAffinityTerm {
+        label_selector,
+        namespace_selector,
+        topology_key,
+        namespaces: a,
+        match_label_keys: b,
+        mismatch_label_keys: c,
+    })
+}
+
+fn any_toleration() -> impl Strategy<Value = Toleration> {
+    (any_text(), any_text(), any_text(), any_text(), any::<Option<i64>>()).prop_map(
+        |(key, operator, value, effect, toleration_seconds)| Toleration {
+            key,
+            operator,
+            value,
+            effect,
+            toleration_seconds,
         },
     )
 }
 
-fn any_toleration() -> impl Strategy<Value = Toleration> {
-    (
-        any_text(),
-        any_text(),
-        any_text(),
-        any_text(),
-        any::<Option<i64>>(),
-    )
-        .prop_map(
-            |(key, operator, value, effect, toleration_seconds)| Toleration {
-                key,
-                operator,
-                value,
-                effect,
-                toleration_seconds,
-            },
-        )
-}
-
 fn any_spread() -> impl Strategy<Value = TopologySpreadConstraint> {
     let policy = || proptest::option::of(any_text());
-    (
-        any::<i32>(),
-        any_text(),
-        any_text(),
-        proptest::option::of(any_selector()),
-        policy(),
+    (any::<i32>(), any_text(), any_text(), proptest::option::of(any_selector()), policy()).prop_map(
+        |(max_skew, topology_key, when_unsatisfiable, label_selector, node_taints_policy)| {
+            TopologySpreadConstraint {
+                max_skew,
+                topology_key,
+                when_unsatisfiable,
+                label_selector,
+                node_taints_policy,
+                ..TopologySpreadConstraint::default()
+            }
+        },
     )
-        .prop_map(
-            |(max_skew, topology_key, when_unsatisfiable, label_selector, node_taints_policy)| {
-                TopologySpreadConstraint {
-                    max_skew,
-                    topology_key,
-                    when_unsatisfiable,
-                    label_selector,
-                    node_taints_policy,
-                    ..TopologySpreadConstraint::default()
-                }
-            },
-        )
 }
 
 /// An object as a document that says what it is.

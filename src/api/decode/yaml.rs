@@ -42,27 +42,18 @@ pub(super) fn documents(text: &str) -> Vec<Document<'_>> {
     for (index, line) in text.split_inclusive('\n').enumerate() {
         // Directives and comments belong to the document that they precede.
         if is_separator(line) && has_content {
-            documents.extend(
-                text.get(start..offset)
-                    .map(|text| Document { text, lines_before }),
-            );
+            documents.extend(text.get(start..offset).map(|text| Document { text, lines_before }));
             (start, lines_before, has_content) = (offset, index, false);
         }
         has_content |= has_more_than_marks(line);
         offset += line.len();
         if line.trim_end() == END && has_content {
-            documents.extend(
-                text.get(start..offset)
-                    .map(|text| Document { text, lines_before }),
-            );
+            documents.extend(text.get(start..offset).map(|text| Document { text, lines_before }));
             (start, lines_before, has_content) = (offset, index + 1, false);
         }
     }
     if has_content {
-        documents.extend(
-            text.get(start..)
-                .map(|text| Document { text, lines_before }),
-        );
+        documents.extend(text.get(start..).map(|text| Document { text, lines_before }));
     }
     documents
 }
@@ -73,8 +64,7 @@ fn is_separator(line: &str) -> bool {
 
 /// What follows a `---`, which must stand alone or before a space.
 fn after_separator(line: &str) -> Option<&str> {
-    line.strip_prefix("---")
-        .filter(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
+    line.strip_prefix("---").filter(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
 }
 
 fn has_more_than_marks(line: &str) -> bool {
@@ -102,33 +92,15 @@ impl Document<'_> {
         let problem = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
         // The position is counted in this document and goes where ours is.
         let position = format!(" at line {line}, column {column}");
-        let problem = cropped(
-            problem
-                .strip_suffix(&position)
-                .unwrap_or(&problem)
-                .to_owned(),
-        );
-        YamlError {
-            line: line.saturating_add(self.lines_before),
-            column,
-            problem,
-        }
+        let problem = cropped(problem.strip_suffix(&position).unwrap_or(&problem).to_owned());
+        YamlError { line: line.saturating_add(self.lines_before), column, problem }
     }
 }
 
 impl YamlError {
     pub(super) fn at(self, place: Place) -> DecodeError {
-        let Self {
-            line,
-            column,
-            problem,
-        } = self;
-        DecodeError::Syntax {
-            place,
-            line,
-            column,
-            problem,
-        }
+        let Self { line, column, problem } = self;
+        DecodeError::Syntax { place, line, column, problem }
     }
 }
 

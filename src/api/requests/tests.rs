@@ -28,10 +28,7 @@ fn cpu_and_memory(resources: &Resources) -> (i64, i64) {
 fn init_containers_count_at_their_hungriest_moment() {
     let check = |init: Value, expected: i64| {
         let main = [container("c", json!({"cpu": "1"}), "")];
-        let pod = pod(
-            json!({"containers": main, "initContainers": init}),
-            json!({}),
-        );
+        let pod = pod(json!({"containers": main, "initContainers": init}), json!({}));
         assert_eq!(requests(&pod).milli_cpu, expected, "{init}");
     };
     check(json!([]), 1000);
@@ -48,10 +45,7 @@ fn init_containers_count_at_their_hungriest_moment() {
 #[test]
 fn sums_are_rounded_once_at_the_end() {
     let half = |name| container(name, json!({"cpu": "500u", "memory": "500m"}), "");
-    let pod = pod(
-        json!({"containers": [half("a"), half("b"), half("c")]}),
-        json!({}),
-    );
+    let pod = pod(json!({"containers": [half("a"), half("b"), half("c")]}), json!({}));
     assert_eq!(cpu_and_memory(&requests(&pod)), (2, 2));
 }
 
@@ -68,15 +62,8 @@ fn pod_level_requests_replace_and_overhead_comes_on_top() {
     );
     let all = requests(&pod);
     assert_eq!(cpu_and_memory(&all), (3250, 100 * MI));
-    assert_eq!(
-        (all.ephemeral_storage, all.get("hugepages-2Mi")),
-        (MI, 4 * MI)
-    );
-    assert_eq!(
-        all.scalar.len(),
-        1,
-        "a pod cannot ask for extended resources as a whole"
-    );
+    assert_eq!((all.ephemeral_storage, all.get("hugepages-2Mi")), (MI, 4 * MI));
+    assert_eq!(all.scalar.len(), 1, "a pod cannot ask for extended resources as a whole");
     assert_eq!(without_pod_level(&pod).milli_cpu, 1250);
     assert_eq!(scored_requests(&pod).milli_cpu, 1250);
 }
@@ -98,10 +85,8 @@ fn scoring_counts_defaults_where_a_container_leaves_something_out() {
     assert_eq!(cpu_and_memory(&added.requested), (1000, 0));
 
     // As a whole the pod names its cpu, and a container its memory: no default is left to give.
-    let whole = pod(
-        json!({"containers": containers, "resources": {"requests": {"cpu": "5"}}}),
-        json!({}),
-    );
+    let whole =
+        pod(json!({"containers": containers, "resources": {"requests": {"cpu": "5"}}}), json!({}));
     let added = usage(&whole);
     assert_eq!((added.non_zero_milli_cpu, added.non_zero_memory), (5000, 0));
     assert_eq!(cpu_and_memory(&non_zero_requests(&whole)), (5000, 400 * MI));
@@ -110,21 +95,15 @@ fn scoring_counts_defaults_where_a_container_leaves_something_out() {
 #[test]
 fn a_pod_being_resized_holds_the_largest_of_three_sums() {
     let resized = |reason: &str, status: Value| {
-        let containers = [
-            container("a", json!({"cpu": "1"}), ""),
-            container("b", json!({"cpu": "4"}), ""),
-        ];
+        let containers =
+            [container("a", json!({"cpu": "1"}), ""), container("b", json!({"cpu": "4"}), "")];
         let mut status = status;
         status["conditions"] = json!([{"type": "PodResizePending", "reason": reason}]);
         pod(json!({"containers": containers}), status)
     };
     let check = |reason: &str, status: Value, expected: i64| {
         let pod = resized(reason, status.clone());
-        assert_eq!(
-            running_requests(&pod).milli_cpu,
-            expected,
-            "{reason} {status}"
-        );
+        assert_eq!(running_requests(&pod).milli_cpu, expected, "{reason} {status}");
         assert_eq!(usage(&pod).requested.milli_cpu, expected);
         assert_eq!(requests(&pod).milli_cpu, 5000, "a pending pod is its spec");
     };
@@ -160,16 +139,10 @@ fn the_status_of_the_whole_pod_stands_for_its_containers() {
     let plain = pod(json!({"containers": containers}), status.clone());
     assert_eq!(running_requests(&plain).milli_cpu, 3000);
     let whole = json!({"containers": containers, "resources": {"requests": {"cpu": "5"}}});
-    assert_eq!(
-        running_requests(&pod(whole.clone(), status.clone())).milli_cpu,
-        5000
-    );
+    assert_eq!(running_requests(&pod(whole.clone(), status.clone())).milli_cpu, 5000);
     let mut generous = status.clone();
     generous["allocatedResources"]["cpu"] = "6".into();
-    assert_eq!(
-        running_requests(&pod(whole.clone(), generous)).milli_cpu,
-        6000
-    );
+    assert_eq!(running_requests(&pod(whole.clone(), generous)).milli_cpu, 6000);
     let mut infeasible = status;
     infeasible["conditions"] = json!([{"type": "PodResizePending", "reason": "Infeasible"}]);
     assert_eq!(running_requests(&pod(whole, infeasible)).milli_cpu, 3000);
@@ -179,13 +152,7 @@ fn the_status_of_the_whole_pod_stands_for_its_containers() {
 fn overhead_is_added_to_limits_that_are_set() {
     let limited = json!({"name": "c", "resources": {"limits": {"cpu": "1", "memory": "0"}}});
     let overhead = json!({"cpu": "250m", "memory": "1Mi", "ephemeral-storage": "1Mi"});
-    let pod = pod(
-        json!({"containers": [limited], "overhead": overhead}),
-        json!({}),
-    );
-    let expected = Resources {
-        milli_cpu: 1250,
-        ..Resources::default()
-    };
+    let pod = pod(json!({"containers": [limited], "overhead": overhead}), json!({}));
+    let expected = Resources { milli_cpu: 1250, ..Resources::default() };
     assert_eq!(limits(&pod), expected);
 }

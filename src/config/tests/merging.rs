@@ -35,9 +35,7 @@ fn without_a_file_one_profile_named_quorate_runs_every_plugin() {
     assert_eq!(config.pod_initial_backoff, Duration::from_secs(1));
     assert_eq!(config.pod_max_backoff, Duration::from_secs(10));
     assert_eq!(config.notices, Vec::<String>::new());
-    let [profile] = config.profiles.as_slice() else {
-        panic!("{config:?}")
-    };
+    let [profile] = config.profiles.as_slice() else { panic!("{config:?}") };
     assert_eq!(&*profile.scheduler_name, "quorate");
     assert_eq!(names(&profile.pre_enqueue), ["SchedulingGates"]);
     assert_eq!(&*profile.queue_sort, "PrioritySort");
@@ -50,45 +48,24 @@ fn without_a_file_one_profile_named_quorate_runs_every_plugin() {
 
 #[test]
 fn a_single_profile_without_a_name_is_called_as_its_kind_of_file_says() {
-    let name = |text: &str| {
-        load(text, &CATALOG).unwrap().profiles[0]
-            .scheduler_name
-            .clone()
-    };
+    let name = |text: &str| load(text, &CATALOG).unwrap().profiles[0].scheduler_name.clone();
     let theirs = "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n";
     assert_eq!(&*name(&file("")), "quorate");
     assert_eq!(&*name(&file("profiles: [{}]")), "quorate");
     assert_eq!(&*name(theirs), "default-scheduler");
-    assert_eq!(
-        &*name(&format!("{theirs}profiles: [{{schedulerName: x}}]")),
-        "x"
-    );
+    assert_eq!(&*name(&format!("{theirs}profiles: [{{schedulerName: x}}]")), "x");
 }
 
 #[test]
 fn upstream_plugins_that_we_lack_are_listed_where_they_would_run() {
-    let volumes = [
-        "VolumeRestrictions",
-        "NodeVolumeLimits",
-        "VolumeBinding",
-        "VolumeZone",
-    ];
+    let volumes = ["VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone"];
     let all = [&volumes[..], &["DynamicResources", "DefaultPreemption"]].concat();
     assert_eq!(names(&profile("").unsupported), all);
-    assert_eq!(
-        names(&profile("postFilter: {disabled: [{name: '*'}]}").unsupported),
-        all[..5]
-    );
+    assert_eq!(names(&profile("postFilter: {disabled: [{name: '*'}]}").unsupported), all[..5]);
     let off = profile("multiPoint: {disabled: [{name: DefaultPreemption}, {name: VolumeZone}]}");
-    assert_eq!(
-        names(&off.unsupported),
-        [&volumes[..3], &["DynamicResources"]].concat()
-    );
+    assert_eq!(names(&off.unsupported), [&volumes[..3], &["DynamicResources"]].concat());
     let gang = profile("permit: {enabled: [{name: GangScheduling}]}");
-    assert_eq!(
-        names(&gang.unsupported),
-        [&all[..], &["GangScheduling"]].concat()
-    );
+    assert_eq!(names(&gang.unsupported), [&all[..], &["GangScheduling"]].concat());
     let own = "multiPoint: {disabled: [{name: '*'}], \
                enabled: [{name: PrioritySort}, {name: DefaultBinder}]}";
     assert_eq!(names(&profile(own).unsupported), Vec::<&str>::new());
@@ -127,24 +104,16 @@ fn a_plugin_that_is_not_prepared_does_not_run() {
 fn a_weight_overrides_and_without_one_it_is_1() {
     let check = |plugins, expected| {
         let profile = profile(plugins);
-        let found = weights(&profile)
-            .into_iter()
-            .find(|(name, _)| *name == "TaintToleration");
+        let found = weights(&profile).into_iter().find(|(name, _)| *name == "TaintToleration");
         assert_eq!(found.map(|(_, weight)| weight), Some(expected), "{plugins}");
     };
     check("", 3);
     check("score: {enabled: [{name: TaintToleration, weight: 9}]}", 9);
     check("score: {enabled: [{name: TaintToleration, weight: 0}]}", 1);
     check("score: {enabled: [{name: TaintToleration}]}", 1);
-    check(
-        "multiPoint: {enabled: [{name: TaintToleration, weight: 8}]}",
-        8,
-    );
+    check("multiPoint: {enabled: [{name: TaintToleration, weight: 8}]}", 8);
     check("multiPoint: {enabled: [{name: TaintToleration}]}", 1);
-    check(
-        "score: {enabled: [{name: TaintToleration, weight: 2147483647}]}",
-        2147483647,
-    );
+    check("score: {enabled: [{name: TaintToleration, weight: 2147483647}]}", 2147483647);
     let both = "multiPoint: {enabled: [{name: TaintToleration, weight: 8}]}, \
                 score: {enabled: [{name: TaintToleration, weight: 9}]}";
     check(both, 9);
@@ -155,10 +124,7 @@ fn a_default_that_is_enabled_again_keeps_its_place_and_a_point_of_its_own_goes_f
     let same = profile("multiPoint: {enabled: [{name: NodePorts}]}");
     assert_eq!(names(&same.filter), FILTERS);
     let first = profile("filter: {enabled: [{name: NodePorts}, {name: NodeName}]}");
-    assert_eq!(
-        names(&first.filter)[..3],
-        ["NodePorts", "NodeName", "NodeUnschedulable"]
-    );
+    assert_eq!(names(&first.filter)[..3], ["NodePorts", "NodeName", "NodeUnschedulable"]);
     let last = "multiPoint: {disabled: [{name: NodeName}], enabled: [{name: NodeName}]}";
     assert_eq!(names(&profile(last).filter).last(), Some(&"NodeName"));
     let added = "multiPoint: {disabled: [{name: NodeName}]}, filter: {enabled: [{name: NodeName}]}";

@@ -32,11 +32,7 @@ const CATALOG: [PluginPoints; 14] = {
 };
 
 const fn plugin(name: &'static str, points: &'static [Point], default_weight: u32) -> PluginPoints {
-    PluginPoints {
-        name,
-        points,
-        default_weight,
-    }
+    PluginPoints { name, points, default_weight }
 }
 
 /// A file of ours with these further lines.
@@ -60,9 +56,5 @@ fn names(plugins: &[crate::model::Str]) -> Vec<&str> {
 }
 
 fn weights(profile: &EffectiveProfile) -> Vec<(&str, i64)> {
-    profile
-        .score
-        .iter()
-        .map(|(name, weight)| (&**name, *weight))
-        .collect()
+    profile.score.iter().map(|(name, weight)| (&**name, *weight)).collect()
 }

@@ -48,17 +48,13 @@ fn settings_that_say_what_happens_anyway_are_not_listed() {
 fn points_that_we_do_not_have_are_listed_for_our_plugins() {
     check_profile(
         "plugins: {reserve: {enabled: [{name: VolumeBinding}, {name: NodePorts}]}}",
-        &[
-            "profiles[0].plugins.reserve.enabled[1]: has no effect: NodePorts does not run at \
-             reserve",
-        ],
+        &["profiles[0].plugins.reserve.enabled[1]: has no effect: NodePorts does not run at \
+             reserve"],
     );
     check_profile(
         "plugins: {preScore: {enabled: [{name: NodeAffinity}]}, score: {disabled: [{name: '*'}]}}",
-        &[
-            "profiles[0].plugins.preScore.enabled[0]: has no effect: NodeAffinity does not run at \
-             preScore",
-        ],
+        &["profiles[0].plugins.preScore.enabled[0]: has no effect: NodeAffinity does not run at \
+             preScore"],
     );
 }
 
@@ -66,10 +62,8 @@ fn points_that_we_do_not_have_are_listed_for_our_plugins() {
 fn a_stage_that_goes_with_its_preparation_is_listed() {
     check_profile(
         "plugins: {preFilter: {disabled: [{name: NodePorts}, {name: VolumeZone}]}}",
-        &[
-            "profiles[0].plugins.preFilter.disabled: takes filter, which it prepares, away too \
-             from NodePorts",
-        ],
+        &["profiles[0].plugins.preFilter.disabled: takes filter, which it prepares, away too \
+             from NodePorts"],
     );
     let both = "plugins: {preScore: {disabled: [{name: '*'}]}, score: {disabled: [{name: '*'}]}}";
     check_profile(both, &[]);
@@ -106,9 +100,7 @@ fn arguments_that_reach_no_plugin_are_listed() {
 fn plugins_of_the_past_may_be_disabled() {
     check_profile(
         "plugins: {filter: {disabled: [{name: EBSLimits}]}}",
-        &[
-            "profiles[0].plugins.filter.disabled[0]: has no effect: there is no EBSLimits any \
-             more",
-        ],
+        &["profiles[0].plugins.filter.disabled[0]: has no effect: there is no EBSLimits any \
+             more"],
     );
 }

@@ -21,19 +21,13 @@ fn rows(text: &str) -> Vec<Vec<&str>> {
 
 fn fields_of<T: DeserializeOwned>() -> Vec<(String, &'static str)> {
     let found = RefCell::new(Vec::new());
-    T::deserialize(Sample {
-        path: String::new(),
-        found: &found,
-    })
-    .unwrap();
+    T::deserialize(Sample { path: String::new(), found: &found }).unwrap();
     found.into_inner()
 }
 
 fn documented(text: &str) -> Vec<(String, &str)> {
     let cells = rows(text).into_iter();
-    cells
-        .map(|row| (row[0].trim_matches('`').to_owned(), row[1]))
-        .collect()
+    cells.map(|row| (row[0].trim_matches('`').to_owned(), row[1])).collect()
 }
 
 #[test]
@@ -52,43 +46,16 @@ fn the_defaults_in_the_docs_are_those_that_hold() {
     assert_eq!(one, effective, "the default of `profiles` is one profile");
     let defaults = [
         ("parallelism", config.parallelism().to_string()),
-        (
-            "leaderElection.leaderElect",
-            election.leader_elect().to_string(),
-        ),
-        (
-            "leaderElection.leaseDuration",
-            election.lease_duration().to_string(),
-        ),
-        (
-            "leaderElection.renewDeadline",
-            election.renew_deadline().to_string(),
-        ),
-        (
-            "leaderElection.retryPeriod",
-            election.retry_period().to_string(),
-        ),
-        (
-            "leaderElection.resourceLock",
-            election.resource_lock().to_owned(),
-        ),
-        (
-            "podInitialBackoffSeconds",
-            effective.pod_initial_backoff.as_secs().to_string(),
-        ),
-        (
-            "podMaxBackoffSeconds",
-            effective.pod_max_backoff.as_secs().to_string(),
-        ),
-        (
-            "delayCacheUntilActive",
-            config.delay_cache_until_active.to_string(),
-        ),
+        ("leaderElection.leaderElect", election.leader_elect().to_string()),
+        ("leaderElection.leaseDuration", election.lease_duration().to_string()),
+        ("leaderElection.renewDeadline", election.renew_deadline().to_string()),
+        ("leaderElection.retryPeriod", election.retry_period().to_string()),
+        ("leaderElection.resourceLock", election.resource_lock().to_owned()),
+        ("podInitialBackoffSeconds", effective.pod_initial_backoff.as_secs().to_string()),
+        ("podMaxBackoffSeconds", effective.pod_max_backoff.as_secs().to_string()),
+        ("delayCacheUntilActive", config.delay_cache_until_active.to_string()),
         ("profiles", "one profile".to_owned()),
-        (
-            "profiles[].schedulerName",
-            effective.profiles[0].scheduler_name.to_string(),
-        ),
+        ("profiles[].schedulerName", effective.profiles[0].scheduler_name.to_string()),
         ("profiles[].plugins.multiPoint", "all plugins".to_owned()),
     ];
     let (fields, _) = DOCS.split_once("A plugin set:").unwrap();
@@ -179,12 +146,7 @@ impl<'de> de::Deserializer<'de> for Sample<'_> {
     fn deserialize_seq<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
         self.note("list");
         let path = format!("{}[]", self.path);
-        visitor.visit_seq(Once {
-            element: Some(Sample {
-                path,
-                found: self.found,
-            }),
-        })
+        visitor.visit_seq(Once { element: Some(Sample { path, found: self.found }) })
     }
 
     fn deserialize_struct<V: de::Visitor<'de>>(
@@ -195,20 +157,12 @@ impl<'de> de::Deserializer<'de> for Sample<'_> {
     ) -> Result<V::Value, Self::Error> {
         if name == "PluginSet" && !self.path.is_empty() {
             self.note("plugin set");
-            return visitor.visit_map(Fields {
-                fields: [].iter(),
-                next: "",
-                of: &self,
-            });
+            return visitor.visit_map(Fields { fields: [].iter(), next: "", of: &self });
         }
         if !self.path.ends_with(']') {
             self.note("mapping");
         }
-        visitor.visit_map(Fields {
-            fields: fields.iter(),
-            next: "",
-            of: &self,
-        })
+        visitor.visit_map(Fields { fields: fields.iter(), next: "", of: &self })
     }
 
     forward_to_deserialize_any! {
@@ -229,10 +183,7 @@ impl<'de> de::SeqAccess<'de> for Once<'_> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, Self::Error> {
-        self.element
-            .take()
-            .map(|sample| seed.deserialize(sample))
-            .transpose()
+        self.element.take().map(|sample| seed.deserialize(sample)).transpose()
     }
 }
 
@@ -262,14 +213,7 @@ impl<'de> de::MapAccess<'de> for Fields<'_, '_> {
         seed: T,
     ) -> Result<T::Value, Self::Error> {
         let root = self.of.path.is_empty();
-        let path = if root {
-            String::new()
-        } else {
-            format!("{}.", self.of.path)
-        };
-        seed.deserialize(Sample {
-            path: path + self.next,
-            found: self.of.found,
-        })
+        let path = if root { String::new() } else { format!("{}.", self.of.path) };
+        seed.deserialize(Sample { path: path + self.next, found: self.of.found })
     }
 }

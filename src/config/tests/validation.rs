@@ -10,23 +10,14 @@ fn check(lines: &str, expected: &str) {
 /// The error of a file with one profile whose `plugins` are these.
 fn check_plugins(plugins: &str, expected: &str) {
     let expected = format!("profiles[0].plugins.{expected}");
-    check(
-        &format!("profiles: [{{plugins: {{{plugins}}}}}]"),
-        &expected,
-    );
+    check(&format!("profiles: [{{plugins: {{{plugins}}}}}]"), &expected);
 }
 
 #[test]
 fn numbers_out_of_range_are_refused() {
     check("parallelism: 0", "parallelism: 0 is not greater than 0");
-    check(
-        "clientConnection: {burst: -1}",
-        "clientConnection.burst: -1 is not 0 or greater",
-    );
-    check(
-        "percentageOfNodesToScore: 101",
-        "percentageOfNodesToScore: 101 is not from 0 to 100",
-    );
+    check("clientConnection: {burst: -1}", "clientConnection.burst: -1 is not 0 or greater");
+    check("percentageOfNodesToScore: 101", "percentageOfNodesToScore: 101 is not from 0 to 100");
     check(
         "profiles: [{percentageOfNodesToScore: -1}]",
         "profiles[0].percentageOfNodesToScore: -1 is not from 0 to 100",
@@ -35,14 +26,8 @@ fn numbers_out_of_range_are_refused() {
 
 #[test]
 fn a_backoff_that_cannot_be_is_refused() {
-    check(
-        "podInitialBackoffSeconds: 0",
-        "podInitialBackoffSeconds: 0 is not greater than 0",
-    );
-    check(
-        "podInitialBackoffSeconds: -5",
-        "podInitialBackoffSeconds: -5 is not greater than 0",
-    );
+    check("podInitialBackoffSeconds: 0", "podInitialBackoffSeconds: 0 is not greater than 0");
+    check("podInitialBackoffSeconds: -5", "podInitialBackoffSeconds: -5 is not greater than 0");
     check(
         "podInitialBackoffSeconds: 11",
         "podMaxBackoffSeconds: 10 is not at least podInitialBackoffSeconds, 11",
@@ -90,14 +75,8 @@ fn extenders_are_refused_whatever_they_are() {
 #[test]
 fn every_profile_has_a_name_of_its_own() {
     let expected = "missing; expected the name that pods say in spec.schedulerName";
-    check(
-        "profiles: [{schedulerName: a}, {}]",
-        &format!("profiles[1].schedulerName: {expected}"),
-    );
-    check(
-        "profiles: [{schedulerName: ''}]",
-        &format!("profiles[0].schedulerName: {expected}"),
-    );
+    check("profiles: [{schedulerName: a}, {}]", &format!("profiles[1].schedulerName: {expected}"));
+    check("profiles: [{schedulerName: ''}]", &format!("profiles[0].schedulerName: {expected}"));
     check(
         "profiles: [{schedulerName: a}, {schedulerName: b}, {schedulerName: a}]",
         "profiles[2].schedulerName: \"a\" stands already at profiles[0].schedulerName; expected \
@@ -238,16 +217,10 @@ fn all_profiles_sort_the_queue_alike() {
 fn arguments_that_say_another_type_are_refused() {
     let check = |args: &str, expected: &str| {
         let lines = format!("profiles: [{{pluginConfig: [{{name: NodeAffinity, args: {args}}}]}}]");
-        check(
-            &lines,
-            &format!("profiles[0].pluginConfig[0].args{expected}"),
-        );
+        check(&lines, &format!("profiles[0].pluginConfig[0].args{expected}"));
     };
     check("7", ": 7 is not a mapping");
-    check(
-        "{kind: NodeAffinity}",
-        ".kind: \"NodeAffinity\" is not NodeAffinityArgs",
-    );
+    check("{kind: NodeAffinity}", ".kind: \"NodeAffinity\" is not NodeAffinityArgs");
     check(
         "{apiVersion: kubescheduler.config.k8s.io/v1beta3}",
         ".apiVersion: \"kubescheduler.config.k8s.io/v1beta3\" is not quorate.dev/v1alpha1 or \

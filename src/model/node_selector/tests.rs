@@ -20,9 +20,7 @@ fn field(key: &str, operator: &str, values: &str) -> String {
 }
 
 fn node_labels() -> Labels {
-    [("zone", "z1"), ("gen", "7"), ("text", "x")]
-        .into_iter()
-        .collect()
+    [("zone", "z1"), ("gen", "7"), ("text", "x")].into_iter().collect()
 }
 
 #[test]
@@ -50,67 +48,34 @@ fn conditions_hold_as_upstream_reads_them() {
     check("{}", false);
     check(r#"{"nodeSelectorTerms": null}"#, false);
     check(r#"{"nodeSelectorTerms": [{}]}"#, false);
-    check(
-        r#"{"nodeSelectorTerms": [{"matchExpressions": [], "matchFields": null}]}"#,
-        false,
-    );
+    check(r#"{"nodeSelectorTerms": [{"matchExpressions": [], "matchFields": null}]}"#, false);
 }
 
 #[test]
 fn terms_that_do_not_parse_are_an_error() {
     let check = |json: &str, expected: NodeSelectorError| {
         let selector = written(json);
-        assert_eq!(
-            selector.compile().matches("n1", &node_labels()),
-            Err(expected.clone())
-        );
+        assert_eq!(selector.compile().matches("n1", &node_labels()), Err(expected.clone()));
         assert_eq!(selector.compile_strict(), Err(expected));
     };
     let integer = |key: &str, operator: &str| NodeSelectorError::Integer {
         key: key.into(),
         operator: operator.into(),
     };
-    check(
-        &expression("zone", "Like", "[]"),
-        NodeSelectorError::Operator("Like".into()),
-    );
+    check(&expression("zone", "Like", "[]"), NodeSelectorError::Operator("Like".into()));
     check(&expression("gen", "Gt", r#"["x"]"#), integer("gen", "Gt"));
-    check(
-        &expression("gen", "Gt", r#"["1", "2"]"#),
-        integer("gen", "Gt"),
-    );
+    check(&expression("gen", "Gt", r#"["1", "2"]"#), integer("gen", "Gt"));
     check(&expression("gen", "Lt", "[]"), integer("gen", "Lt"));
-    check(
-        &expression("gen", "Lt", r#"["9223372036854775808"]"#),
-        integer("gen", "Lt"),
-    );
-    let negative = SelectorError::Value {
-        key: "gen".into(),
-        value: "-1".into(),
-    };
+    check(&expression("gen", "Lt", r#"["9223372036854775808"]"#), integer("gen", "Lt"));
+    let negative = SelectorError::Value { key: "gen".into(), value: "-1".into() };
     check(&expression("gen", "Gt", r#"["-1"]"#), negative.into());
     let (key, operator) = ("zone".into(), "In".into());
-    check(
-        &expression("zone", "In", "[]"),
-        SelectorError::NoValues { key, operator }.into(),
-    );
-    check(
-        &expression("a b", "Exists", "[]"),
-        SelectorError::Key("a b".into()).into(),
-    );
+    check(&expression("zone", "In", "[]"), SelectorError::NoValues { key, operator }.into());
+    check(&expression("a b", "Exists", "[]"), SelectorError::Key("a b".into()).into());
     let name = "metadata.name";
-    check(
-        &field(name, "Exists", "[]"),
-        NodeSelectorError::FieldOperator("Exists".into()),
-    );
-    check(
-        &field(name, "In", "[]"),
-        NodeSelectorError::FieldValues(name.into()),
-    );
-    check(
-        &field(name, "NotIn", r#"["a", "b"]"#),
-        NodeSelectorError::FieldValues(name.into()),
-    );
+    check(&field(name, "Exists", "[]"), NodeSelectorError::FieldOperator("Exists".into()));
+    check(&field(name, "In", "[]"), NodeSelectorError::FieldValues(name.into()));
+    check(&field(name, "NotIn", r#"["a", "b"]"#), NodeSelectorError::FieldValues(name.into()));
 }
 
 #[test]
@@ -169,12 +134,8 @@ fn preferred_terms_add_their_weights_where_they_match() {
     let name = field("metadata.name", "In", r#"["n1"]"#);
     let broken = expression("zone", "Like", "[]");
     let empty = r#"{"nodeSelectorTerms": [{}]}"#;
-    let terms = [
-        preferred(30, &zone),
-        preferred(5, &name),
-        preferred(0, &broken),
-        preferred(9, empty),
-    ];
+    let terms =
+        [preferred(30, &zone), preferred(5, &name), preferred(0, &broken), preferred(9, empty)];
     let compiled = PreferredTerms::compile(&terms).unwrap();
     assert_eq!(compiled.score("n1", &node_labels()), 35);
     assert_eq!(compiled.score("n2", &node_labels()), 30);

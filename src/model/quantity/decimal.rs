@@ -25,10 +25,7 @@ impl Decimal {
     }
 
     pub(super) fn negated(self) -> Self {
-        Self {
-            mantissa: -self.mantissa,
-            scale: self.scale,
-        }
+        Self { mantissa: -self.mantissa, scale: self.scale }
     }
 
     pub(super) fn add(&self, other: &Self) -> Self {
@@ -38,24 +35,13 @@ impl Decimal {
         if self.sign() == 0 {
             return other.clone();
         }
-        let (high, low) = if self.scale > other.scale {
-            (self, other)
-        } else {
-            (other, self)
-        };
+        let (high, low) = if self.scale > other.scale { (self, other) } else { (other, self) };
         let distance = high.scale - low.scale;
         if distance > ALIGNMENT_MAX {
-            let larger = if high.compare_magnitude(low).is_ge() {
-                high
-            } else {
-                low
-            };
+            let larger = if high.compare_magnitude(low).is_ge() { high } else { low };
             return larger.clone();
         }
-        Self {
-            mantissa: &high.mantissa * power_of_ten(distance) + &low.mantissa,
-            scale: low.scale,
-        }
+        Self { mantissa: &high.mantissa * power_of_ten(distance) + &low.mantissa, scale: low.scale }
     }
 
     pub(super) fn compare(&self, other: &Self) -> Ordering {
@@ -121,11 +107,7 @@ impl Decimal {
 /// `mantissa` × 10^`shift`, rounded away from zero, at most what 64 bits hold.
 pub(super) fn scaled_small(mantissa: i64, shift: i64) -> i64 {
     let limit = if mantissa < 0 { i64::MIN } else { i64::MAX };
-    let power = |exponent: i64| {
-        u32::try_from(exponent)
-            .ok()
-            .and_then(|e| 10_i64.checked_pow(e))
-    };
+    let power = |exponent: i64| u32::try_from(exponent).ok().and_then(|e| 10_i64.checked_pow(e));
     match mantissa {
         0 => 0,
         _ if shift >= 0 => power(shift).map_or(limit, |factor| mantissa.saturating_mul(factor)),
@@ -149,11 +131,7 @@ fn rounded_away(number: &BigInt, places: i64) -> BigInt {
     }
     let divisor = power_of_ten(places);
     let quotient = number / &divisor;
-    if &quotient * &divisor == *number {
-        quotient
-    } else {
-        quotient + one
-    }
+    if &quotient * &divisor == *number { quotient } else { quotient + one }
 }
 
 /// The number of decimal digits; 1 for zero.

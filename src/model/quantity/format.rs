@@ -70,9 +70,7 @@ fn in_thousands(amount: &Decimal, format: Format) -> (String, i64, Format) {
     let written = amount.mantissa.to_string();
     let stripped = written.trim_end_matches('0');
     let zeros = written.len() - stripped.len();
-    let exponent = amount
-        .scale
-        .saturating_add(i64::try_from(zeros).unwrap_or(i64::MAX));
+    let exponent = amount.scale.saturating_add(i64::try_from(zeros).unwrap_or(i64::MAX));
     let places = exponent.rem_euclid(3);
     let number = match places {
         0 => stripped.to_owned(),
@@ -98,7 +96,5 @@ fn decimal_suffix(exponent: i64) -> Option<&'static str> {
 }
 
 fn binary_suffix(exponent: i64) -> Option<&'static str> {
-    BINARY_SUFFIXES
-        .get(usize::try_from(exponent).ok()?)
-        .copied()
+    BINARY_SUFFIXES.get(usize::try_from(exponent).ok()?).copied()
 }

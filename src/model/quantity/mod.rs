@@ -26,11 +26,7 @@ pub struct Quantity(Repr);
 
 #[derive(Clone)]
 enum Repr {
-    Small {
-        mantissa: i64,
-        scale: i32,
-        format: Format,
-    },
+    Small { mantissa: i64, scale: i32, format: Format },
     Rare(Box<Rare>),
 }
 
@@ -70,19 +66,11 @@ impl Quantity {
     }
 
     pub fn from_units(units: i64) -> Self {
-        Self(Repr::Small {
-            mantissa: units,
-            scale: 0,
-            format: Format::DecimalSI,
-        })
+        Self(Repr::Small { mantissa: units, scale: 0, format: Format::DecimalSI })
     }
 
     pub fn from_milli(thousandths: i64) -> Self {
-        Self(Repr::Small {
-            mantissa: thousandths,
-            scale: -3,
-            format: Format::DecimalSI,
-        })
+        Self(Repr::Small { mantissa: thousandths, scale: -3, format: Format::DecimalSI })
     }
 
     /// Whole units, rounded away from zero.
@@ -126,64 +114,37 @@ impl Quantity {
 
     /// The sum, in the notation of the first summand that is not zero.
     pub fn add(&self, other: &Self) -> Self {
-        let format = if self.is_zero() {
-            other.format()
-        } else {
-            self.format()
-        };
+        let format = if self.is_zero() { other.format() } else { self.format() };
         if let Some((mantissa, scale)) = self.small_sum(other) {
-            return Self(Repr::Small {
-                mantissa,
-                scale,
-                format,
-            });
+            return Self(Repr::Small { mantissa, scale, format });
         }
         Self::of(self.decimal().add(&other.decimal()), format)
     }
 
     /// The difference, in the notation of the first operand that is not zero.
     pub fn sub(&self, other: &Self) -> Self {
-        let format = if self.is_zero() {
-            other.format()
-        } else {
-            self.format()
-        };
+        let format = if self.is_zero() { other.format() } else { self.format() };
         Self::of(self.decimal().add(&other.decimal().negated()), format)
     }
 
     fn of(amount: Decimal, format: Format) -> Self {
         match (i64::try_from(&amount.mantissa), i32::try_from(amount.scale)) {
-            (Ok(mantissa), Ok(scale)) => Self(Repr::Small {
-                mantissa,
-                scale,
-                format,
-            }),
-            _ => Self(Repr::Rare(Box::new(Rare {
-                amount,
-                format,
-                written: None,
-            }))),
+            (Ok(mantissa), Ok(scale)) => Self(Repr::Small { mantissa, scale, format }),
+            _ => Self(Repr::Rare(Box::new(Rare { amount, format, written: None }))),
         }
     }
 
     /// The same amount that remembers how it was written.
     fn written_as(self, text: &str) -> Self {
         let (amount, format) = (self.decimal(), self.format());
-        Self(Repr::Rare(Box::new(Rare {
-            amount,
-            format,
-            written: Some(text.into()),
-        })))
+        Self(Repr::Rare(Box::new(Rare { amount, format, written: Some(text.into()) })))
     }
 
     fn decimal(&self) -> Decimal {
         match &self.0 {
-            Repr::Small {
-                mantissa, scale, ..
-            } => Decimal {
-                mantissa: BigInt::from(*mantissa),
-                scale: i64::from(*scale),
-            },
+            Repr::Small { mantissa, scale, .. } => {
+                Decimal { mantissa: BigInt::from(*mantissa), scale: i64::from(*scale) }
+            }
             Repr::Rare(rare) => rare.amount.clone(),
         }
     }
@@ -197,16 +158,8 @@ impl Quantity {
     /// The mantissas of two usual amounts at the smaller of their scales.
     fn aligned(&self, other: &Self) -> Option<(i128, i128, i32)> {
         let (
-            Repr::Small {
-                mantissa: one,
-                scale: one_scale,
-                ..
-            },
-            Repr::Small {
-                mantissa: two,
-                scale: two_scale,
-                ..
-            },
+            Repr::Small { mantissa: one, scale: one_scale, .. },
+            Repr::Small { mantissa: two, scale: two_scale, .. },
         ) = (&self.0, &other.0)
         else {
             return None;
@@ -216,20 +169,14 @@ impl Quantity {
             let places = own.checked_sub(scale).filter(|places| *places <= 18)?;
             Some(i128::from(mantissa) * 10_i128.pow(places.unsigned_abs()))
         };
-        Some((
-            at_scale(*one, *one_scale)?,
-            at_scale(*two, *two_scale)?,
-            scale,
-        ))
+        Some((at_scale(*one, *one_scale)?, at_scale(*two, *two_scale)?, scale))
     }
 
     fn scaled(&self, scale: i32) -> i64 {
         match &self.0 {
-            Repr::Small {
-                mantissa,
-                scale: own,
-                ..
-            } => decimal::scaled_small(*mantissa, i64::from(*own) - i64::from(scale)),
+            Repr::Small { mantissa, scale: own, .. } => {
+                decimal::scaled_small(*mantissa, i64::from(*own) - i64::from(scale))
+            }
             Repr::Rare(rare) => rare.amount.scaled(i64::from(scale)),
         }
     }

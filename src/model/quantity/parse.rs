@@ -56,13 +56,7 @@ fn split(text: &str) -> Result<Parts<'_>, QuantityError> {
         "" => "0",
         _ => text.get(..text.len() - suffix.len()).unwrap_or_default(),
     };
-    Ok(Parts {
-        negative: text.starts_with('-'),
-        number,
-        integer,
-        fraction,
-        suffix,
-    })
+    Ok(Parts { negative: text.starts_with('-'), number, integer, fraction, suffix })
 }
 
 fn split_digits(text: &str) -> (&str, &str) {
@@ -110,16 +104,9 @@ fn decimal(
         let quantity = small(parts.negative, unsigned, scale as i32, format);
         let counts_as_canonical =
             scale % 3 == 0 && unsigned % 1000 != 0 && !parts.integer.is_empty();
-        return Ok(if counts_as_canonical {
-            remember(quantity, text, parts)
-        } else {
-            quantity
-        });
+        return Ok(if counts_as_canonical { remember(quantity, text, parts) } else { quantity });
     }
-    let amount = Decimal {
-        mantissa: big_number(parts.number)?,
-        scale,
-    };
+    let amount = Decimal { mantissa: big_number(parts.number)?, scale };
     Ok(Quantity::of(amount.rounded(NANO), format))
 }
 
@@ -141,47 +128,25 @@ fn binary(text: &str, parts: &Parts<'_>, exponent: u32) -> Result<Quantity, Quan
     }
     let places = i64::try_from(parts.fraction.len()).unwrap_or(i64::MAX);
     let mantissa = big_number(parts.number)? << exponent;
-    let amount = Decimal {
-        mantissa,
-        scale: places.saturating_neg(),
-    }
-    .rounded(NANO);
+    let amount = Decimal { mantissa, scale: places.saturating_neg() }.rounded(NANO);
     Ok(capped(amount, parts.negative))
 }
 
 /// Binary amounts end at 64 bits, and fractions of one are decimals from here on.
 fn capped(amount: Decimal, negative: bool) -> Quantity {
     let limit = i64::MAX;
-    let magnitude = if negative {
-        amount.clone().negated()
-    } else {
-        amount.clone()
-    };
-    let whole = |units: i64| Decimal {
-        mantissa: BigInt::from(units),
-        scale: 0,
-    };
+    let magnitude = if negative { amount.clone().negated() } else { amount.clone() };
+    let whole = |units: i64| Decimal { mantissa: BigInt::from(units), scale: 0 };
     if magnitude.compare(&whole(limit)).is_gt() {
         return small(negative, limit, 0, Format::BinarySI);
     }
     let below_one = magnitude.sign() > 0 && magnitude.compare(&whole(1)).is_lt();
-    Quantity::of(
-        amount,
-        if below_one {
-            Format::DecimalSI
-        } else {
-            Format::BinarySI
-        },
-    )
+    Quantity::of(amount, if below_one { Format::DecimalSI } else { Format::BinarySI })
 }
 
 fn small(negative: bool, unsigned: i64, scale: i32, format: Format) -> Quantity {
     let mantissa = if negative { -unsigned } else { unsigned };
-    Quantity(Repr::Small {
-        mantissa,
-        scale,
-        format,
-    })
+    Quantity(Repr::Small { mantissa, scale, format })
 }
 
 /// Keeps the text where printing would not give it back anyway.
@@ -200,9 +165,7 @@ fn remember(quantity: Quantity, text: &str, parts: &Parts<'_>) -> Quantity {
 fn small_number(integer: &str, fraction: &str) -> i64 {
     let digits = integer.bytes().chain(fraction.bytes());
     digits.fold(0_i64, |number, digit| {
-        number
-            .saturating_mul(10)
-            .saturating_add(i64::from(digit.saturating_sub(b'0')))
+        number.saturating_mul(10).saturating_add(i64::from(digit.saturating_sub(b'0')))
     })
 }
 

@@ -25,11 +25,7 @@ fn quantities_are_parsed_and_printed_as_upstream_does() {
     check("0.5Ki", "512", "512");
     check("0.3Ki", "307200m", "307200m");
     check("2048Ki", "2Mi", "2Mi");
-    check(
-        "12345678901234567890",
-        "12345678901234567890",
-        "12345678901234567890",
-    );
+    check("12345678901234567890", "12345678901234567890", "12345678901234567890");
     // The input counts as canonical, however it looks.
     check("+5", "5", "+5");
     check("05", "5", "05");
@@ -92,11 +88,7 @@ fn what_is_no_quantity_is_refused() {
 fn values_are_rounded_away_from_zero_and_saturate() {
     let check = |text: &str, value: i64, milli: i64, nano: i64| {
         let quantity = quantity(text);
-        let actual = (
-            quantity.value(),
-            quantity.milli_value(),
-            quantity.nano_value(),
-        );
+        let actual = (quantity.value(), quantity.milli_value(), quantity.nano_value());
         assert_eq!(actual, (value, milli, nano), "{text}");
     };
     check("1500m", 2, 1500, 1_500_000_000);
@@ -110,12 +102,7 @@ fn values_are_rounded_away_from_zero_and_saturate() {
     check("1e2000000000", i64::MAX, i64::MAX, i64::MAX);
     check("-1e30", i64::MIN, i64::MIN, i64::MIN);
     check("0e2000000000", 0, 0, 0);
-    check(
-        "1234567890123456789.123456789",
-        1_234_567_890_123_456_790,
-        i64::MAX,
-        i64::MAX,
-    );
+    check("1234567890123456789.123456789", 1_234_567_890_123_456_790, i64::MAX, i64::MAX);
 }
 
 #[test]
@@ -130,18 +117,8 @@ fn sums_keep_the_notation_of_the_first_amount_that_is_not_zero() {
     check("1Ki", "1k", "2024", "24");
     check("1k", "1Ki", "2024", "-24");
     check("+5", "0", "5", "5");
-    check(
-        "9223372036854775807",
-        "1",
-        "9223372036854775808",
-        "9223372036854775806",
-    );
-    check(
-        "1e30",
-        "1",
-        "1000000000000000000000000000001",
-        "999999999999999999999999999999",
-    );
+    check("9223372036854775807", "1", "9223372036854775808", "9223372036854775806");
+    check("1e30", "1", "1000000000000000000000000000001", "999999999999999999999999999999");
     check("1Gi", "1Gi", "2Gi", "0");
 }
 
@@ -154,10 +131,7 @@ fn exponents_of_any_size_cost_next_to_nothing() {
     assert_eq!(huge.add(&quantity("1")), huge);
     assert_eq!(quantity("1").sub(&huge), quantity("-1e2000000000"));
     assert_eq!(quantity("1Ki").add(&huge).canonical(), "100e1999999998");
-    assert_eq!(
-        quantity("1234567890123456789012e-2000000000"),
-        quantity("1n")
-    );
+    assert_eq!(quantity("1234567890123456789012e-2000000000"), quantity("1n"));
 }
 
 #[test]
@@ -213,10 +187,7 @@ fn amounts() -> impl Strategy<Value = (Quantity, i128)> {
     (any::<i32>(), 0_u32..4, 0_usize..6).prop_map(move |(mantissa, zeros, suffix)| {
         let (suffix, places) = suffixes[suffix];
         let text = format!("{mantissa}{}{suffix}", "0".repeat(zeros as usize));
-        (
-            quantity(&text),
-            i128::from(mantissa) * 10_i128.pow(places + zeros),
-        )
+        (quantity(&text), i128::from(mantissa) * 10_i128.pow(places + zeros))
     })
 }
 

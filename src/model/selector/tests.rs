@@ -15,9 +15,7 @@ fn one(operator: &str, values: &str) -> String {
 }
 
 fn labels(text: &str) -> Labels {
-    text.split_terminator(',')
-        .filter_map(|label| label.split_once('='))
-        .collect()
+    text.split_terminator(',').filter_map(|label| label.split_once('=')).collect()
 }
 
 #[test]
@@ -26,56 +24,20 @@ fn selectors_match_and_print_as_upstream_does() {
         let selector = written(json).compile().unwrap();
         assert_eq!(selector.to_string(), printed);
         for text in matching {
-            assert!(
-                selector.matches(&labels(text)),
-                "{printed} should match {text}"
-            );
+            assert!(selector.matches(&labels(text)), "{printed} should match {text}");
         }
         for text in others {
-            assert!(
-                !selector.matches(&labels(text)),
-                "{printed} should not match {text}"
-            );
+            assert!(!selector.matches(&labels(text)), "{printed} should not match {text}");
         }
     };
     check("{}", "", &["", "a=1"], &[]);
-    check(
-        r#"{"matchLabels": null, "matchExpressions": null}"#,
-        "",
-        &["", "a=1"],
-        &[],
-    );
-    check(
-        r#"{"matchLabels": {"b": "2", "a": "1"}}"#,
-        "a=1,b=2",
-        &["a=1,b=2,c=3"],
-        &["a=1", ""],
-    );
-    check(
-        &one("In", r#"["2", "1"]"#),
-        "a in (1,2)",
-        &["a=1", "a=2"],
-        &["a=3", "b=1", ""],
-    );
-    check(
-        &one("In", r#"["1", "1"]"#),
-        "a in (1,1)",
-        &["a=1"],
-        &["a=2"],
-    );
-    check(
-        &one("NotIn", r#"["1", ""]"#),
-        "a notin (,1)",
-        &["a=3", "b=1", ""],
-        &["a=1", "a="],
-    );
+    check(r#"{"matchLabels": null, "matchExpressions": null}"#, "", &["", "a=1"], &[]);
+    check(r#"{"matchLabels": {"b": "2", "a": "1"}}"#, "a=1,b=2", &["a=1,b=2,c=3"], &["a=1", ""]);
+    check(&one("In", r#"["2", "1"]"#), "a in (1,2)", &["a=1", "a=2"], &["a=3", "b=1", ""]);
+    check(&one("In", r#"["1", "1"]"#), "a in (1,1)", &["a=1"], &["a=2"]);
+    check(&one("NotIn", r#"["1", ""]"#), "a notin (,1)", &["a=3", "b=1", ""], &["a=1", "a="]);
     check(&one("Exists", "[]"), "a", &["a=", "a=1"], &["b=1", ""]);
-    check(
-        &one("DoesNotExist", "null"),
-        "!a",
-        &["b=1", ""],
-        &["a=", "a=1"],
-    );
+    check(&one("DoesNotExist", "null"), "!a", &["b=1", ""], &["a=", "a=1"]);
     check(
         r#"{"matchLabels": {"b": "1"}, "matchExpressions": [
             {"key": "b", "operator": "Exists"}, {"key": "a", "operator": "DoesNotExist"}]}"#,
@@ -93,31 +55,19 @@ fn selectors_that_upstream_refuses_are_refused() {
             operator: operator.into(),
             values: values.iter().map(|value| (*value).into()).collect(),
         };
-        let selector = LabelSelector {
-            match_expressions: vec![requirement],
-            ..LabelSelector::default()
-        };
+        let selector =
+            LabelSelector { match_expressions: vec![requirement], ..LabelSelector::default() };
         assert_eq!(selector.compile(), Err(expected));
     };
     check("a", "Gt", &["1"], SelectorError::Operator("Gt".into()));
     check("a", "", &[], SelectorError::Operator("".into()));
     check("a/", "Exists", &[], SelectorError::Key("a/".into()));
     let (key, value) = ("a".into(), "b@d".into());
-    check(
-        "a",
-        "In",
-        &["x", "b@d"],
-        SelectorError::Value { key, value },
-    );
+    check("a", "In", &["x", "b@d"], SelectorError::Value { key, value });
     let (key, operator) = ("a".into(), "NotIn".into());
     check("a", "NotIn", &[], SelectorError::NoValues { key, operator });
     let (key, operator) = ("a".into(), "Exists".into());
-    check(
-        "a",
-        "Exists",
-        &["1"],
-        SelectorError::UnwantedValues { key, operator },
-    );
+    check("a", "Exists", &["1"], SelectorError::UnwantedValues { key, operator });
 
     let labelled = written(r#"{"matchLabels": {"a": "b d"}}"#);
     let (key, value) = ("a".into(), "b d".into());
@@ -130,10 +80,7 @@ fn an_absent_selector_selects_nothing_and_an_empty_one_everything() {
     assert!(nothing.is_nothing() && !nothing.is_everything());
     assert!(!nothing.matches(&Labels::default()));
     assert_eq!(nothing, Selector::nothing());
-    assert_eq!(
-        nothing.and(Requirement::new("a", Operator::Exists, vec![])),
-        nothing
-    );
+    assert_eq!(nothing.and(Requirement::new("a", Operator::Exists, vec![])), nothing);
 
     let everything = compile_optional(Some(&LabelSelector::default())).unwrap();
     assert!(everything.is_everything() && !everything.is_nothing());
@@ -160,10 +107,7 @@ fn equalities_are_the_labels_that_every_match_carries() {
         assert_eq!(equalities, expected);
     };
     check("{}", &[]);
-    check(
-        r#"{"matchLabels": {"b": "1", "c": "2"}}"#,
-        &[("b", "1"), ("c", "2")],
-    );
+    check(r#"{"matchLabels": {"b": "1", "c": "2"}}"#, &[("b", "1"), ("c", "2")]);
     check(&one("In", r#"["1"]"#), &[("a", "1")]);
     check(&one("In", r#"["1", "1"]"#), &[("a", "1")]);
     check(&one("In", r#"["1", "2"]"#), &[]);
@@ -181,31 +125,21 @@ fn some_requirement() -> impl Strategy<Value = LabelSelectorRequirement> {
     ("[a-c]", 0_usize..4, values).prop_map(|(key, operator, values)| LabelSelectorRequirement {
         key: key.into(),
         operator: ["In", "NotIn", "Exists", "DoesNotExist"][operator].into(),
-        values: values
-            .into_iter()
-            .filter(|_| operator < 2)
-            .map(Into::into)
-            .collect(),
+        values: values.into_iter().filter(|_| operator < 2).map(Into::into).collect(),
     })
 }
 
 fn some_selector() -> impl Strategy<Value = LabelSelector> {
     let expressions = proptest::collection::vec(some_requirement(), 0..4);
     (some_labels(), expressions).prop_map(|(labels, match_expressions)| LabelSelector {
-        match_labels: labels
-            .iter()
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect(),
+        match_labels: labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
         match_expressions,
     })
 }
 
 /// What the written form says, read as plainly as possible.
 fn matches_as_written(selector: &LabelSelector, labels: &Labels) -> bool {
-    selector
-        .match_labels
-        .iter()
-        .all(|(key, value)| labels.get(key) == Some(value))
+    selector.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
         && selector.match_expressions.iter().all(|one| {
             let actual = labels.get(&one.key);
             let listed = actual.is_some_and(|value| one.values.contains(value));

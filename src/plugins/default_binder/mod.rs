@@ -19,10 +19,7 @@ pub const REGISTRATION: Registration = Registration {
     weight: 0,
     build: |args| {
         decode_args::<()>(args)?;
-        Ok(Instance {
-            bind: Some(Arc::new(DefaultBinder)),
-            ..Instance::default()
-        })
+        Ok(Instance { bind: Some(Arc::new(DefaultBinder)), ..Instance::default() })
     },
 };
 

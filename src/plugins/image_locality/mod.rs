@@ -60,10 +60,7 @@ impl SetPlugin for ImageLocality {
         }
         let all = table.present().len();
         Prepared::Ready(Box::new(ImageScore {
-            images: held
-                .into_iter()
-                .map(|holders| (spread_bytes(holders, all), holders))
-                .collect(),
+            images: held.into_iter().map(|holders| (spread_bytes(holders, all), holders)).collect(),
             bytes_max: i64::try_from(names.len())
                 .unwrap_or(i64::MAX)
                 .saturating_mul(SIZE_BYTES_MAX),
@@ -102,10 +99,7 @@ impl ImageScore<'_> {
 /// The names of all images of a pod, one for each place where an image is used.
 fn names_of(spec: &PodSpec) -> Vec<Cow<'_, str>> {
     let containers = spec.init_containers.iter().chain(&spec.containers);
-    let volumes = spec
-        .volumes
-        .iter()
-        .filter_map(|volume| volume.image.as_ref());
+    let volumes = spec.volumes.iter().filter_map(|volume| volume.image.as_ref());
     let names = containers.map(|container| &*container.image);
     let names = names.chain(volumes.map(|image| &*image.reference));
     names.map(with_tag).collect()
@@ -114,11 +108,7 @@ fn names_of(spec: &PodSpec) -> Vec<Cow<'_, str>> {
 /// A name as nodes report it: where a tag is missing, it is the latest.
 fn with_tag(name: &str) -> Cow<'_, str> {
     // A colon before the last slash belongs to the port of a registry.
-    if name.rfind(':') > name.rfind('/') {
-        name.into()
-    } else {
-        format!("{name}:latest").into()
-    }
+    if name.rfind(':') > name.rfind('/') { name.into() } else { format!("{name}:latest").into() }
 }
 
 /// What an image counts: its size, the less the fewer nodes have it, so that the first node that

@@ -49,14 +49,9 @@ fn every_use_of_an_image_counts_and_all_share_the_range() {
     let check = |pod: PodBuilder, expected: i64| {
         assert_eq!(scores(pod, &cluster), Some(vec![expected; 10]));
     };
-    let init = api::Container {
-        image: "db:1".into(),
-        ..api::Container::default()
-    };
+    let init = api::Container { image: "db:1".into(), ..api::Container::default() };
     let volume = |reference: &str| api::Volume {
-        image: Some(api::volume::ImageVolumeSource {
-            reference: reference.into(),
-        }),
+        image: Some(api::volume::ImageVolumeSource { reference: reference.into() }),
         ..api::Volume::default()
     };
     let both = || pod("a").image("db:1").image("none:1");

@@ -17,10 +17,7 @@ const HARD_POD_AFFINITY_WEIGHT_MAX: i32 = 100;
 
 impl Default for InterPodAffinityArgs {
     fn default() -> Self {
-        Self {
-            hard_pod_affinity_weight: 1,
-            ignore_preferred_terms_of_existing_pods: false,
-        }
+        Self { hard_pod_affinity_weight: 1, ignore_preferred_terms_of_existing_pods: false }
     }
 }
 

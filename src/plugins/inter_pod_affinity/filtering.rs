@@ -18,10 +18,7 @@ pub struct AffinityFilter {
 impl AffinityFilter {
     /// None if nothing is required of any node.
     pub fn new(pod: &PodInfo, view: &View<'_>) -> Option<Self> {
-        let (affinity, anti) = (
-            &pod.terms.required_affinity,
-            &pod.terms.required_anti_affinity,
-        );
+        let (affinity, anti) = (&pod.terms.required_affinity, &pod.terms.required_anti_affinity);
         let hating = hating(pod, view);
         if hating.is_none() && affinity.is_empty() && anti.is_empty() {
             return None;
@@ -43,10 +40,7 @@ impl Filter for AffinityFilter {
             refusals.refuse_set(&apart, Status::unresolvable(REASON_AFFINITY));
             left.difference_with(&apart);
         }
-        let away_from = [
-            (&self.hated, REASON_ANTI_AFFINITY),
-            (&self.hating, REASON_EXISTING),
-        ];
+        let away_from = [(&self.hated, REASON_ANTI_AFFINITY), (&self.hating, REASON_EXISTING)];
         for (nodes, reason) in away_from {
             let mut near = nodes.clone();
             near.intersect_with(&left);
@@ -66,10 +60,7 @@ pub fn query(term: &AffinityTerm) -> PodQuery {
 /// wherever the keys are.
 fn together(pod: &PodInfo, terms: &[AffinityTerm], view: &View<'_>) -> NodeSet {
     let wanted = PodQuery {
-        all_of: terms
-            .iter()
-            .map(|term| (term.scope.clone(), term.selector.clone()))
-            .collect(),
+        all_of: terms.iter().map(|term| (term.scope.clone(), term.selector.clone())).collect(),
     };
     let pods = view.matching(&wanted);
     let mut sums = KeySums::new(view);

@@ -11,10 +11,7 @@ pub struct KeySums<'a> {
 
 impl<'a> KeySums<'a> {
     pub fn new(view: &'a View<'a>) -> Self {
-        Self {
-            view,
-            keys: Vec::new(),
-        }
+        Self { view, keys: Vec::new() }
     }
 
     /// Adds to the domains in which these nodes lie under a key.
@@ -41,8 +38,7 @@ impl<'a> KeySums<'a> {
     /// The nodes that lie in a domain above 0 under some key.
     pub fn above_zero(&self) -> NodeSet {
         let mut nodes = NodeSet::default();
-        self.iter()
-            .for_each(|sums| sums.add_nodes_above(0, &mut nodes));
+        self.iter().for_each(|sums| sums.add_nodes_above(0, &mut nodes));
         nodes
     }
 }

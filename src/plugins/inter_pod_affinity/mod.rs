@@ -55,10 +55,9 @@ impl SetPlugin for InterPodAffinity {
         }
         match AffinityFilter::new(pod, view) {
             None => Prepared::Skip,
-            Some(filter) => Prepared::Ready(ReadyFilter {
-                filter: Box::new(filter),
-                narrowed: None,
-            }),
+            Some(filter) => {
+                Prepared::Ready(ReadyFilter { filter: Box::new(filter), narrowed: None })
+            }
         }
     }
 

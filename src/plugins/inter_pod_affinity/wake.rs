@@ -22,9 +22,7 @@ pub fn may_help(pod: &PodInfo, event: &ClusterEvent<'_>) -> bool {
         ClusterEvent::NodeAdded(node) => {
             // Whatever it is that the pod shall be away from, it need not be near a new node.
             let mut keys = affinity.iter().map(|term| &term.topology_key);
-            affinity.is_empty()
-                || !anti.is_empty()
-                || keys.any(|key| node.labels.contains_key(key))
+            affinity.is_empty() || !anti.is_empty() || keys.any(|key| node.labels.contains_key(key))
         }
         ClusterEvent::NodeUpdated { old, new } => node_moved(pod, old, new),
         // Terms may speak of namespaces by their labels, also those of placed pods.
@@ -38,17 +36,12 @@ pub fn may_help(pod: &PodInfo, event: &ClusterEvent<'_>) -> bool {
 fn node_moved(pod: &PodInfo, old: &NodeInfo, new: &NodeInfo) -> bool {
     let moved = |terms: &[AffinityTerm], helps: fn(bool, bool) -> bool| {
         terms.iter().any(|term| {
-            let (before, after) = (
-                old.labels.get(&term.topology_key),
-                new.labels.get(&term.topology_key),
-            );
+            let (before, after) =
+                (old.labels.get(&term.topology_key), new.labels.get(&term.topology_key));
             before != after && helps(before.is_some(), after.is_some())
         })
     };
-    let (affinity, anti) = (
-        &pod.terms.required_affinity,
-        &pod.terms.required_anti_affinity,
-    );
+    let (affinity, anti) = (&pod.terms.required_affinity, &pod.terms.required_anti_affinity);
     if affinity.is_empty() && anti.is_empty() {
         return old.labels != new.labels;
     }

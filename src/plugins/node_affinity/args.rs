@@ -85,20 +85,14 @@ impl NodeAffinityArgs {
 
 impl From<Preferred> for PreferredSchedulingTerm {
     fn from(preferred: Preferred) -> Self {
-        Self {
-            weight: preferred.weight,
-            preference: preferred.preference.into(),
-        }
+        Self { weight: preferred.weight, preference: preferred.preference.into() }
     }
 }
 
 impl From<Term> for NodeSelectorTerm {
     fn from(term: Term) -> Self {
-        let requirements = |list: Vec<Requirement>| {
-            list.into_iter()
-                .map(NodeSelectorRequirement::from)
-                .collect()
-        };
+        let requirements =
+            |list: Vec<Requirement>| list.into_iter().map(NodeSelectorRequirement::from).collect();
         Self {
             match_expressions: requirements(term.match_expressions),
             match_fields: requirements(term.match_fields),
@@ -108,11 +102,7 @@ impl From<Term> for NodeSelectorTerm {
 
 impl From<Requirement> for NodeSelectorRequirement {
     fn from(requirement: Requirement) -> Self {
-        Self {
-            key: requirement.key,
-            operator: requirement.operator,
-            values: requirement.values,
-        }
+        Self { key: requirement.key, operator: requirement.operator, values: requirement.values }
     }
 }
 

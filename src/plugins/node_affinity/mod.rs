@@ -72,15 +72,8 @@ impl SetPlugin for NodeAffinity {
         if narrowed.as_ref().is_some_and(|names| names.is_empty()) {
             return Prepared::Reject(Status::unresolvable(REASON_CONFLICT));
         }
-        let filter = RequiredFilter {
-            added,
-            required: Required::of(pod),
-            table: view.nodes(),
-        };
-        Prepared::Ready(ReadyFilter {
-            filter: Box::new(filter),
-            narrowed,
-        })
+        let filter = RequiredFilter { added, required: Required::of(pod), table: view.nodes() };
+        Prepared::Ready(ReadyFilter { filter: Box::new(filter), narrowed })
     }
 
     fn prepare_score<'a>(
@@ -128,10 +121,7 @@ impl SetPlugin for NodeAffinity {
 impl<'a> Required<'a> {
     fn of(pod: &'a PodInfo) -> Self {
         let terms = node_affinity(pod).and_then(|affinity| affinity.required.as_ref());
-        Self {
-            labels: &pod.spec.node_selector,
-            terms: terms.map(|selector| selector.compile()),
-        }
+        Self { labels: &pod.spec.node_selector, terms: terms.map(|selector| selector.compile()) }
     }
 
     fn matches(&self, node: &NodeInfo) -> Result<bool, NodeSelectorError> {

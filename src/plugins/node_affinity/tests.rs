@@ -26,9 +26,7 @@ fn named(names: &[&str]) -> NodeSelectorTerm {
 
 fn plugin(args: serde_json::Value) -> NodeAffinity {
     let args: NodeAffinityArgs = decode_args(&args).unwrap();
-    NodeAffinity {
-        added: args.compile().unwrap(),
-    }
+    NodeAffinity { added: args.compile().unwrap() }
 }
 
 #[test]
@@ -42,30 +40,16 @@ fn a_node_has_to_match_selector_and_one_of_the_terms() {
     };
     check(pod("a"), &[]);
     check(pod("a").node_selector(&[("disk", "ssd")]), &["n2", "n3"]);
-    check(
-        pod("a").node_selector(&[("disk", "ssd"), ("gpu", "")]),
-        &["n1", "n2", "n3"],
-    );
+    check(pod("a").node_selector(&[("disk", "ssd"), ("gpu", "")]), &["n1", "n2", "n3"]);
     check(pod("a").required_node_terms([]), &["n1", "n2", "n3"]);
     let ssd = || disk("In", &["ssd"]);
     check(pod("a").required_node_terms([ssd()]), &["n2", "n3"]);
-    check(
-        pod("a").required_node_terms([ssd(), disk("Gt", &["6"])]),
-        &["n2"],
-    );
+    check(pod("a").required_node_terms([ssd(), disk("Gt", &["6"])]), &["n2"]);
     // A term that cannot be read matches nothing; the others still count.
     let unreadable = || disk("Gt", &["x"]);
-    check(
-        pod("a").required_node_terms([unreadable(), ssd()]),
-        &["n2", "n3"],
-    );
-    check(
-        pod("a").required_node_terms([unreadable()]),
-        &["n1", "n2", "n3"],
-    );
-    let both = pod("a")
-        .node_selector(&[("disk", "hdd")])
-        .required_node_terms([ssd()]);
+    check(pod("a").required_node_terms([unreadable(), ssd()]), &["n2", "n3"]);
+    check(pod("a").required_node_terms([unreadable()]), &["n1", "n2", "n3"]);
+    let both = pod("a").node_selector(&[("disk", "hdd")]).required_node_terms([ssd()]);
     check(both, &["n1", "n2", "n3"]);
 }
 
@@ -88,17 +72,11 @@ fn terms_that_all_name_nodes_narrow_to_them() {
 #[test]
 fn names_that_exclude_each_other_reject_the_pod() {
     let mut term = named(&["n1"]);
-    term.match_fields
-        .push(requirement("metadata.name", "In", &["n2"]));
+    term.match_fields.push(requirement("metadata.name", "In", &["n2"]));
     let pod = pod("a").required_node_terms([term]);
-    let expected = Filtered {
-        rejected: Some(Status::unresolvable(REASON_CONFLICT)),
-        ..Filtered::default()
-    };
-    assert_eq!(
-        fixture::filter(&NodeAffinity::default(), pod, &cluster()),
-        expected
-    );
+    let expected =
+        Filtered { rejected: Some(Status::unresolvable(REASON_CONFLICT)), ..Filtered::default() };
+    assert_eq!(fixture::filter(&NodeAffinity::default(), pod, &cluster()), expected);
 }
 
 #[test]
@@ -109,20 +87,14 @@ fn matching_preferences_add_up_and_the_best_node_gets_100() {
             raw: raw.to_vec(),
             normalized: normalized.to_vec(),
         });
-        assert_eq!(
-            fixture::score(&NodeAffinity::default(), pod, &cluster),
-            expected
-        );
+        assert_eq!(fixture::score(&NodeAffinity::default(), pod, &cluster), expected);
     };
     check(pod("a"), None);
     let weighed = pod("a")
         .preferred_node_term(60, disk("In", &["ssd"]))
         .preferred_node_term(20, disk("NotIn", &["7"]));
     check(weighed, Some(([80, 20, 0], [100, 25, 0])));
-    check(
-        pod("a").preferred_node_term(5, disk("In", &["tape"])),
-        Some(([0, 0, 0], [0, 0, 0])),
-    );
+    check(pod("a").preferred_node_term(5, disk("In", &["tape"])), Some(([0, 0, 0], [0, 0, 0])));
 }
 
 #[test]
@@ -147,28 +119,17 @@ fn added_affinity_binds_every_pod_of_the_profile() {
     let added = ("n3".to_owned(), Status::unresolvable(REASON_ADDED));
     let own = ("n2".to_owned(), Status::unresolvable(REASON_POD));
     assert_eq!(refused(pod("a")), std::slice::from_ref(&added));
-    assert_eq!(
-        refused(pod("a").node_selector(&[("disk", "ssd")])),
-        [own, added]
-    );
-    let scored = fixture::score(
-        &plugin,
-        pod("a").preferred_node_term(1, disk("In", &["ssd"])),
-        &cluster,
-    );
-    let expected = Scored::Scores {
-        raw: vec![4, 3, 0],
-        normalized: vec![100, 75, 0],
-    };
+    assert_eq!(refused(pod("a").node_selector(&[("disk", "ssd")])), [own, added]);
+    let scored =
+        fixture::score(&plugin, pod("a").preferred_node_term(1, disk("In", &["ssd"])), &cluster);
+    let expected = Scored::Scores { raw: vec![4, 3, 0], normalized: vec![100, 75, 0] };
     assert_eq!(scored, expected);
 }
 
 #[test]
 fn arguments_that_cannot_be_read_are_refused() {
     let check = |args: serde_json::Value, expected: &str| {
-        let error = (REGISTRATION.build)(&args)
-            .err()
-            .map(|error| error.to_string());
+        let error = (REGISTRATION.build)(&args).err().map(|error| error.to_string());
         let error = error.unwrap_or_default();
         assert!(error.contains(expected), "{error}");
     };

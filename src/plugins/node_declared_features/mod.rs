@@ -95,8 +95,5 @@ fn required_features(spec: &api::PodSpec) -> Vec<&'static str> {
         (own_users_on_host_network, USER_NAMESPACES_ON_HOST_NETWORK),
         (bind_options, BIND_MOUNT_OPTIONS),
     ];
-    uses.into_iter()
-        .filter(|(used, _)| *used)
-        .map(|(_, name)| name)
-        .collect()
+    uses.into_iter().filter(|(used, _)| *used).map(|(_, name)| name).collect()
 }

@@ -7,24 +7,13 @@ use crate::plugins::fixture;
 use crate::testing::{NodeBuilder, PodBuilder, node, pod};
 
 fn restarts_all() -> api::Container {
-    let rule = RestartRule {
-        action: "RestartAllContainers".into(),
-    };
-    api::Container {
-        restart_policy_rules: vec![rule],
-        ..api::Container::default()
-    }
+    let rule = RestartRule { action: "RestartAllContainers".into() };
+    api::Container { restart_policy_rules: vec![rule], ..api::Container::default() }
 }
 
 fn mounts_with_options() -> api::Container {
-    let mount = VolumeMount {
-        bind_mount_options: vec!["ro".into()],
-        ..VolumeMount::default()
-    };
-    api::Container {
-        volume_mounts: vec![mount],
-        ..api::Container::default()
-    }
+    let mount = VolumeMount { bind_mount_options: vec!["ro".into()], ..VolumeMount::default() };
+    api::Container { volume_mounts: vec![mount], ..api::Container::default() }
 }
 
 fn on_host_network(host_users: Option<bool>) -> PodBuilder {
@@ -58,14 +47,8 @@ fn a_node_has_to_declare_every_feature_that_the_pod_uses() {
     check(pod("a"), &[]);
     check(pod("a").container(restarts_all()), &["none"]);
     check(pod("a").init_container(restarts_all()), &["none"]);
-    check(
-        pod("a").container(mounts_with_options()),
-        &["none", "restarts"],
-    );
-    check(
-        pod("a").init_container(mounts_with_options()),
-        &["none", "restarts"],
-    );
+    check(pod("a").container(mounts_with_options()), &["none", "restarts"]);
+    check(pod("a").init_container(mounts_with_options()), &["none", "restarts"]);
     check(on_host_network(Some(false)), &["none", "restarts"]);
     check(on_host_network(Some(true)), &[]);
     check(on_host_network(None), &[]);
@@ -81,14 +64,8 @@ fn declared_features_that_change_help() {
         fixture::hint_on_changed_node(plugin, pod("a"), old.clone(), new.clone())
     };
     assert_eq!(changed(&plain, &declares), Hint::Queue);
-    assert_eq!(
-        changed(&declares, &declares.clone().unschedulable()),
-        Hint::Skip
-    );
+    assert_eq!(changed(&declares, &declares.clone().unschedulable()), Hint::Skip);
     let updated = |new| fixture::hint_on_changed_pod(plugin, on_host_network(Some(false)), new);
     assert_eq!(updated(on_host_network(None)), Hint::Queue);
-    assert_eq!(
-        updated(on_host_network(Some(false)).labels(&[("a", "b")])),
-        Hint::Skip
-    );
+    assert_eq!(updated(on_host_network(Some(false)).labels(&[("a", "b")])), Hint::Skip);
 }

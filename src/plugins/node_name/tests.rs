@@ -11,13 +11,7 @@ fn a_pod_that_names_a_node_runs_nowhere_else() {
         assert_eq!(fixture::filter(&NodeName, pod, &cluster), expected);
     };
     let refused = |name: &str| (name.to_owned(), Status::unresolvable(REASON));
-    check(
-        pod("a"),
-        Filtered {
-            skipped: true,
-            ..Filtered::default()
-        },
-    );
+    check(pod("a"), Filtered { skipped: true, ..Filtered::default() });
     check(
         pod("a").on("n2"),
         Filtered {

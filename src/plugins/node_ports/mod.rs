@@ -42,10 +42,7 @@ impl SetPlugin for NodePorts {
         }
         let ports = pod.host_ports.iter();
         let taken = ports.flat_map(|port| view.port_conflicts(port)).collect();
-        Prepared::Ready(ReadyFilter {
-            filter: Box::new(TakenPorts(taken)),
-            narrowed: None,
-        })
+        Prepared::Ready(ReadyFilter { filter: Box::new(TakenPorts(taken)), narrowed: None })
     }
 
     fn hint(&self, pod: &PodInfo, event: &ClusterEvent<'_>) -> Hint {
@@ -53,11 +50,7 @@ impl SetPlugin for NodePorts {
             ClusterEvent::NodeAdded(_) => true,
             ClusterEvent::PodRemoved(gone) => {
                 let mut ports = pod.host_ports.iter();
-                ports.any(|port| {
-                    gone.host_ports
-                        .iter()
-                        .any(|freed| freed.conflicts_with(port))
-                })
+                ports.any(|port| gone.host_ports.iter().any(|freed| freed.conflicts_with(port)))
             }
             _ => false,
         })

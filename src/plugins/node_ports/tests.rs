@@ -8,9 +8,8 @@ use crate::testing::{PodBuilder, node, pod};
 
 fn cluster() -> Snapshot {
     let nodes = ["all", "one", "udp", "free"].map(node);
-    let taken = |name: &str, ip: &str, protocol: &str| {
-        pod(name).on(name).host_port(ip, protocol, 80)
-    };
+    let taken =
+        |name: &str, ip: &str, protocol: &str| pod(name).on(name).host_port(ip, protocol, 80);
     let placed = [taken("all", "", ""), taken("one", "10.0.0.1", "TCP"), taken("udp", "", "UDP")];
     fixture::cluster(nodes, placed)
 }

@@ -50,11 +50,7 @@ impl SetPlugin for NodeResourcesBalancedAllocation {
         nodes: &'a [NodeIndex],
     ) -> Prepared<Box<dyn Score + 'a>> {
         let requests = &pod.usage.requested;
-        if self
-            .resources
-            .iter()
-            .all(|resource| requests.get(&resource.name) == 0)
-        {
+        if self.resources.iter().all(|resource| requests.get(&resource.name) == 0) {
             return Prepared::Skip;
         }
         let resources = scored(&self.resources, requests, view, Taken::Requested);

@@ -155,16 +155,10 @@ fn arguments_that_cannot_be_used_are_named() {
         let error = built.err().expect("the arguments are bad").to_string();
         assert_eq!(error, expected);
     };
-    check(
-        json!([{"name": "cpu", "weight": 2}]),
-        "resources[0].weight: 2: expected 1",
-    );
+    check(json!([{"name": "cpu", "weight": 2}]), "resources[0].weight: 2: expected 1");
     check(
         json!([{"name": "cpu"}, {"name": "cpu"}]),
         "resources[1].name: cpu: expected each resource once",
     );
-    check(
-        json!([{"name": "cpu", "size": 1}]),
-        "unknown field `size`, expected `name` or `weight`",
-    );
+    check(json!([{"name": "cpu", "size": 1}]), "unknown field `size`, expected `name` or `weight`");
 }

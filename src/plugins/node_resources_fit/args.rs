@@ -78,10 +78,7 @@ impl NodeResourcesFitArgs {
 
 impl StrategyArgs {
     fn new(kind: &str) -> Self {
-        Self {
-            kind: kind.into(),
-            ..Self::default()
-        }
+        Self { kind: kind.into(), ..Self::default() }
     }
 
     fn compile(self) -> Result<Strategy, ArgsError> {
@@ -120,26 +117,14 @@ fn validate_shape(points: &[ShapePoint]) -> Result<(), ArgsError> {
     for (index, ShapePoint { utilization, score }) in points.iter().enumerate() {
         let check = |field: &str, value: &i32, valid: bool, expected: &str| {
             let field = format!("{RATIO}.shape[{index}].{field}");
-            valid
-                .then_some(())
-                .ok_or_else(|| invalid(field, &value.to_string(), expected))
+            valid.then_some(()).ok_or_else(|| invalid(field, &value.to_string(), expected))
         };
         let in_range = (0..=100).contains(utilization);
-        check(
-            "utilization",
-            utilization,
-            in_range,
-            "a number from 0 to 100",
-        )?;
+        check("utilization", utilization, in_range, "a number from 0 to 100")?;
         let in_range = (0..=SHAPE_SCORE_MAX).contains(score);
         check("score", score, in_range, "a number from 0 to 10")?;
         let ascends = last.is_none_or(|last| last < *utilization);
-        check(
-            "utilization",
-            utilization,
-            ascends,
-            "more than the point before",
-        )?;
+        check("utilization", utilization, ascends, "more than the point before")?;
         last = Some(*utilization);
     }
     Ok(())

@@ -85,12 +85,7 @@ impl<'a> FitFilter<'a> {
                     (nothing.clone().into(), nothing.into())
                 }
             };
-            Demand {
-                resource: Some(name),
-                request,
-                allocatable,
-                taken,
-            }
+            Demand { resource: Some(name), request, allocatable, taken }
         });
         let demands = std::iter::once(place).chain(resources).collect();
         Self { demands }
@@ -182,10 +177,7 @@ impl Verdicts {
         for shortfall in filter.shortfalls(node) {
             place = self.step(place, shortfall);
         }
-        let verdict = self
-            .places
-            .get(place)
-            .filter(|verdict| verdict.last.is_some())?;
+        let verdict = self.places.get(place).filter(|verdict| verdict.last.is_some())?;
         if verdict.status.is_some() {
             return verdict.status;
         }
@@ -203,10 +195,7 @@ impl Verdicts {
             return *known;
         }
         verdict.next.push((shortfall, new));
-        self.places.push(Verdict {
-            last: Some((shortfall, from)),
-            ..Verdict::default()
-        });
+        self.places.push(Verdict { last: Some((shortfall, from)), ..Verdict::default() });
         new
     }
 
@@ -225,8 +214,6 @@ impl Verdicts {
 
 impl Default for Verdicts {
     fn default() -> Self {
-        Self {
-            places: vec![Verdict::default()],
-        }
+        Self { places: vec![Verdict::default()] }
     }
 }

@@ -60,11 +60,7 @@ impl SetPlugin for NodeResourcesFit {
     ) -> Prepared<Box<dyn Score + 'a>> {
         let requests = pod.scored_requests.as_deref().unwrap_or(&pod.requests);
         let resources = scored(&self.strategy.resources, requests, view, Taken::NonZero);
-        Prepared::Ready(Box::new(AllocationScore {
-            rule: &self.strategy.rule,
-            resources,
-            nodes,
-        }))
+        Prepared::Ready(Box::new(AllocationScore { rule: &self.strategy.rule, resources, nodes }))
     }
 
     fn hint(&self, pod: &PodInfo, event: &ClusterEvent<'_>) -> Hint {
@@ -114,8 +110,5 @@ fn takes_less<'a>(
 
 /// The resources of which some is asked for.
 fn names_of(requests: &Resources) -> impl Iterator<Item = &str> {
-    requests
-        .iter()
-        .filter(|(_, amount)| *amount > 0)
-        .map(|(name, _)| name)
+    requests.iter().filter(|(_, amount)| *amount > 0).map(|(name, _)| name)
 }

@@ -62,9 +62,7 @@ impl Shape {
             }
         };
         let scores = (0..=100).map(|utilization| f64::from(at(utilization)));
-        Self {
-            scores: scores.collect(),
-        }
+        Self { scores: scores.collect() }
     }
 
     fn at(&self, utilization: f64) -> f64 {

@@ -42,10 +42,7 @@ fn arguments_that_cannot_be_used_are_named() {
     };
     check(json!({"ignored": []}), "unknown field `ignored`");
     check(json!({"ignoredResources": ["a.b/"]}), "ignoredResources[0]: a.b/: ");
-    check(
-        json!({"ignoredResourceGroups": ["a.b", "a.b/c"]}),
-        "ignoredResourceGroups[1]: a.b/c: ",
-    );
+    check(json!({"ignoredResourceGroups": ["a.b", "a.b/c"]}), "ignoredResourceGroups[1]: a.b/c: ");
     check(json!({"ignoredResourceGroups": [""]}), "ignoredResourceGroups[0]: : ");
     check(strategy(json!({})), "scoringStrategy.type: : expected LeastAllocated");
     check(strategy(json!({"type": "Least"})), "scoringStrategy.type: Least: ");
@@ -93,7 +90,8 @@ fn only_what_frees_or_adds_something_that_is_asked_for_helps() {
     let ignoring = waiting().requests(&[("a.b/x", "1")]);
     assert_eq!(new(ignoring, of("2", "0", "1")), Hint::Queue);
 
-    let changed = |old: NodeBuilder, new| fixture::hint_on_changed_node(plugin, waiting(), old, new);
+    let changed =
+        |old: NodeBuilder, new| fixture::hint_on_changed_node(plugin, waiting(), old, new);
     assert_eq!(changed(of("1", "1", "1"), of("2", "1", "1")), Hint::Queue);
     assert_eq!(changed(of("1", "1", "0"), of("2", "1", "0")), Hint::Skip);
     assert_eq!(changed(of("2", "1", "1"), of("2", "2", "1")), Hint::Skip);
@@ -118,12 +116,7 @@ fn other_pods_help_when_they_go_or_shrink() {
     };
     let before = placed("2", "2");
     let hint = |event: ClusterEvent<'_>| plugin.hint(&waiting, &event);
-    let becomes = |after: PodInfo| {
-        hint(ClusterEvent::PodUpdated {
-            old: &before,
-            new: &after,
-        })
-    };
+    let becomes = |after: PodInfo| hint(ClusterEvent::PodUpdated { old: &before, new: &after });
     assert_eq!(hint(ClusterEvent::PodRemoved(&before)), Hint::Queue);
     assert_eq!(hint(ClusterEvent::PodPlaced(&before)), Hint::Skip);
     assert_eq!(hint(ClusterEvent::NamespaceChanged), Hint::Skip);

@@ -45,10 +45,7 @@ impl SetPlugin for NodeUnschedulable {
         if cordoned.is_empty() || tolerates(pod) {
             return Prepared::Skip;
         }
-        Prepared::Ready(ReadyFilter {
-            filter: Box::new(Cordoned(cordoned)),
-            narrowed: None,
-        })
+        Prepared::Ready(ReadyFilter { filter: Box::new(Cordoned(cordoned)), narrowed: None })
     }
 
     fn hint(&self, _: &PodInfo, event: &ClusterEvent<'_>) -> Hint {
@@ -68,11 +65,7 @@ impl Filter for Cordoned<'_> {
 }
 
 fn tolerates(pod: &PodInfo) -> bool {
-    let taint = Taint {
-        key: TAINT_KEY.into(),
-        value: "".into(),
-        effect: NO_SCHEDULE.into(),
-    };
+    let taint = Taint { key: TAINT_KEY.into(), value: "".into(), effect: NO_SCHEDULE.into() };
     let mut tolerations = pod.spec.tolerations.iter();
     tolerations.any(|toleration| toleration.tolerates(&taint))
 }

@@ -16,23 +16,11 @@ fn a_cordoned_node_takes_only_pods_that_tolerate_it() {
     };
     check(pod("a"), &["n2"]);
     check(pod("a").toleration(TAINT_KEY, "Exists", "", ""), &[]);
-    check(
-        pod("a").toleration(TAINT_KEY, "Exists", "", "NoSchedule"),
-        &[],
-    );
+    check(pod("a").toleration(TAINT_KEY, "Exists", "", "NoSchedule"), &[]);
     check(pod("a").toleration("", "Exists", "", ""), &[]);
-    check(
-        pod("a").toleration(TAINT_KEY, "Equal", "", "NoSchedule"),
-        &[],
-    );
-    check(
-        pod("a").toleration(TAINT_KEY, "Equal", "x", "NoSchedule"),
-        &["n2"],
-    );
-    check(
-        pod("a").toleration(TAINT_KEY, "Exists", "", "NoExecute"),
-        &["n2"],
-    );
+    check(pod("a").toleration(TAINT_KEY, "Equal", "", "NoSchedule"), &[]);
+    check(pod("a").toleration(TAINT_KEY, "Equal", "x", "NoSchedule"), &["n2"]);
+    check(pod("a").toleration(TAINT_KEY, "Exists", "", "NoExecute"), &["n2"]);
 }
 
 #[test]

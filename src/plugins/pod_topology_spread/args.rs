@@ -77,9 +77,5 @@ impl PodTopologySpreadArgs {
 }
 
 fn invalid(field: String, value: &str, expected: &str) -> ArgsError {
-    ArgsError::Invalid {
-        field,
-        value: value.to_owned(),
-        expected: expected.to_owned(),
-    }
+    ArgsError::Invalid { field, value: value.to_owned(), expected: expected.to_owned() }
 }

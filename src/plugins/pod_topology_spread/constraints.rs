@@ -80,9 +80,7 @@ fn compile(
     pod_labels: &Labels,
     action: &str,
 ) -> Result<Vec<Constraint>, SelectorError> {
-    let wanted = constraints
-        .iter()
-        .filter(|constraint| &*constraint.when_unsatisfiable == action);
+    let wanted = constraints.iter().filter(|constraint| &*constraint.when_unsatisfiable == action);
     let compiled = wanted.map(|constraint| {
         let honors = |policy: &Option<Str>, default: bool| {
             policy.as_ref().map_or(default, |text| &**text == "Honor")
@@ -117,10 +115,8 @@ fn equals(key: &Str, value: &Str) -> Requirement {
 /// What the Services that select the pod and the controller that owns it select together; the
 /// selector of everything if there are none.
 fn default_selector(pod: &PodInfo, owners: &Owners) -> Selector {
-    let selects = |map: &&MapSelector| {
-        map.iter()
-            .all(|(key, value)| pod.labels.get(key) == Some(value))
-    };
+    let selects =
+        |map: &&MapSelector| map.iter().all(|(key, value)| pod.labels.get(key) == Some(value));
     let services = owners.services_of(&pod.key.namespace).filter(selects);
     let mut labels = MapSelector::new();
     for service in services {
@@ -138,13 +134,7 @@ fn default_selector(pod: &PodInfo, owners: &Owners) -> Selector {
     };
     let requirements = match (&*owner.api_version, &*owner.kind) {
         ("v1", "ReplicationController") => {
-            labels.extend(
-                owners
-                    .replication_controllers
-                    .get(&key)
-                    .cloned()
-                    .unwrap_or_default(),
-            );
+            labels.extend(owners.replication_controllers.get(&key).cloned().unwrap_or_default());
             Vec::new()
         }
         ("apps/v1", "ReplicaSet") => selected_by(owners.replica_sets.get(&key)),
@@ -152,7 +142,5 @@ fn default_selector(pod: &PodInfo, owners: &Owners) -> Selector {
         _ => Vec::new(),
     };
     let selector = Selector::from_map(&labels.into());
-    requirements
-        .into_iter()
-        .fold(selector, |selector, one| selector.and(one))
+    requirements.into_iter().fold(selector, |selector, one| selector.and(one))
 }

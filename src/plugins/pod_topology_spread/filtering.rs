@@ -23,20 +23,13 @@ struct Counted {
 impl SpreadFilter {
     pub fn new(pod: &PodInfo, view: &View<'_>, constraints: &[Constraint]) -> Self {
         let inclusion = Inclusion::of(pod, view, constraints);
-        let columns = constraints
-            .iter()
-            .map(|constraint| view.topology(&constraint.topology_key));
+        let columns = constraints.iter().map(|constraint| view.topology(&constraint.topology_key));
         let columns: Vec<_> = columns.collect();
-        let counted = constraints
-            .iter()
-            .zip(&columns)
-            .map(|(constraint, column)| {
-                let eligible = eligible(column, &columns, &inclusion, constraint);
-                count(pod, view, constraint, column, eligible.as_ref())
-            });
-        Self {
-            counted: counted.collect(),
-        }
+        let counted = constraints.iter().zip(&columns).map(|(constraint, column)| {
+            let eligible = eligible(column, &columns, &inclusion, constraint);
+            count(pod, view, constraint, column, eligible.as_ref())
+        });
+        Self { counted: counted.collect() }
     }
 }
 
@@ -50,9 +43,7 @@ impl Filter for SpreadFilter {
             left.difference_with(&lacking);
 
             let mut crowded = NodeSet::default();
-            constraint
-                .pods
-                .add_nodes_above(constraint.limit, &mut crowded);
+            constraint.pods.add_nodes_above(constraint.limit, &mut crowded);
             crowded.intersect_with(&left);
             refusals.refuse_set(&crowded, Status::unschedulable(REASON_SKEW));
             left.difference_with(&crowded);
@@ -74,8 +65,7 @@ fn eligible(
         return None;
     }
     let mut eligible = column.holders().clone();
-    all.iter()
-        .for_each(|other| eligible.intersect_with(other.holders()));
+    all.iter().for_each(|other| eligible.intersect_with(other.holders()));
     left_out.for_each(|nodes| eligible.difference_with(nodes));
     Some(eligible)
 }

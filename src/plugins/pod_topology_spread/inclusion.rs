@@ -29,10 +29,7 @@ impl Inclusion {
 
     /// The nodes that do not count for the constraint, as sets that may overlap.
     pub fn left_out(&self, constraint: &Constraint) -> impl Iterator<Item = &NodeSet> {
-        let unwanted = self
-            .unwanted
-            .as_ref()
-            .filter(|_| constraint.honors_affinity);
+        let unwanted = self.unwanted.as_ref().filter(|_| constraint.honors_affinity);
         let tainted = self.tainted.as_ref().filter(|_| constraint.honors_taints);
         unwanted.into_iter().chain(tainted)
     }
@@ -48,19 +45,14 @@ fn unwanted(pod: &PodInfo, view: &View<'_>) -> Option<NodeSet> {
     let terms = affinity.map(|selector| selector.compile());
     // Terms that cannot be read match nothing.
     let wants = |node: &NodeInfo| {
-        labels
-            .iter()
-            .all(|(key, value)| node.labels.get(key) == Some(value))
+        labels.iter().all(|(key, value)| node.labels.get(key) == Some(value))
             && terms.as_ref().is_none_or(|terms| {
                 let matched = terms.matches(&node.name, &node.labels);
                 matched.unwrap_or(false)
             })
     };
     let nodes = view.nodes();
-    let unwanted = nodes
-        .present()
-        .iter()
-        .filter(|node| !wants(nodes.info(*node)));
+    let unwanted = nodes.present().iter().filter(|node| !wants(nodes.info(*node)));
     Some(unwanted.collect())
 }
 

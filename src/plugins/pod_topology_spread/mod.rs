@@ -33,11 +33,7 @@ pub const REGISTRATION: Registration = Registration {
     summary: "spreads matching pods evenly over topology domains",
     points: &[Point::Filter, Point::Score],
     weight: 2,
-    build: |args| {
-        Ok(Instance::of_set(PodTopologySpread::new(decode_args(
-            args,
-        )?)?))
-    },
+    build: |args| Ok(Instance::of_set(PodTopologySpread::new(decode_args(args)?)?)),
 };
 
 #[derive(Debug)]
@@ -60,10 +56,7 @@ impl PodTopologySpread {
         } else {
             args.default_constraints
         };
-        Ok(Self {
-            defaults,
-            system_defaults,
-        })
+        Ok(Self { defaults, system_defaults })
     }
 }
 

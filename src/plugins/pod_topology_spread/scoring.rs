@@ -41,36 +41,23 @@ impl<'a> SpreadScore<'a> {
         constraints: &[Constraint],
         needs_all_keys: bool,
     ) -> Self {
-        let columns = constraints
-            .iter()
-            .map(|constraint| view.topology(&constraint.topology_key));
+        let columns = constraints.iter().map(|constraint| view.topology(&constraint.topology_key));
         let columns: Vec<_> = columns.collect();
         let mut complete = view.nodes().present().clone();
         if needs_all_keys {
-            columns
-                .iter()
-                .for_each(|column| complete.intersect_with(column.holders()));
+            columns.iter().for_each(|column| complete.intersect_with(column.holders()));
         }
         let mut ignored = Vec::new();
         if nodes.iter().any(|node| !complete.contains(*node)) {
             ignored = nodes.iter().map(|node| !complete.contains(*node)).collect();
         }
-        let count = Count {
-            pod,
-            view,
-            nodes,
-            complete,
-            inclusion: Inclusion::of(pod, view, constraints),
-        };
+        let count =
+            Count { pod, view, nodes, complete, inclusion: Inclusion::of(pod, view, constraints) };
         let terms = constraints
             .iter()
             .zip(columns)
             .map(|(constraint, column)| count.term(constraint, column));
-        Self {
-            terms: terms.collect(),
-            nodes,
-            ignored,
-        }
+        Self { terms: terms.collect(), nodes, ignored }
     }
 
     fn is_ignored(&self, position: usize) -> bool {
@@ -82,10 +69,7 @@ impl Score for SpreadScore<'_> {
     fn score(&self, scores: &mut [i64]) {
         for (position, (score, node)) in scores.iter_mut().zip(self.nodes).enumerate() {
             if !self.is_ignored(position) {
-                let sum = self
-                    .terms
-                    .iter()
-                    .fold(0.0, |sum, term| term.add(sum, *node));
+                let sum = self.terms.iter().fold(0.0, |sum, term| term.add(sum, *node));
                 *score = sum.round() as i64;
             }
         }
@@ -98,9 +82,8 @@ impl Score for SpreadScore<'_> {
             .enumerate()
             .filter(|(position, _)| !self.is_ignored(*position))
             .map(|(_, score)| *score);
-        let (least, most) = counting.fold((i64::MAX, 0), |(least, most), score| {
-            (least.min(score), most.max(score))
-        });
+        let (least, most) = counting
+            .fold((i64::MAX, 0), |(least, most), score| (least.min(score), most.max(score)));
         for (position, score) in scores.iter_mut().enumerate() {
             *score = match most {
                 _ if self.is_ignored(position) => 0,
@@ -127,22 +110,13 @@ struct Count<'a, 'v> {
 impl Count<'_, '_> {
     fn term(&self, constraint: &Constraint, column: Arc<TopologyColumn>) -> Term {
         let by_node = &*constraint.topology_key == HOSTNAME;
-        let (counts, size) = if by_node {
-            self.by_node(constraint)
-        } else {
-            self.by_domain(constraint, &column)
-        };
+        let (counts, size) =
+            if by_node { self.by_node(constraint) } else { self.by_domain(constraint, &column) };
         // The same numbers in the same order as in Go, whose logarithm is that of libm.
         let weight = libm::log((size + 2) as f64);
         let base = f64::from(constraint.max_skew.wrapping_sub(1));
-        let values = counts
-            .into_iter()
-            .map(|count| f64::from(count) * weight + base);
-        Term {
-            values: values.collect(),
-            column,
-            by_node,
-        }
+        let values = counts.into_iter().map(|count| f64::from(count) * weight + base);
+        Term { values: values.collect(), column, by_node }
     }
 
     /// The matching pods of every node, whatever the policies say, and the number of nodes.
@@ -153,10 +127,7 @@ impl Count<'_, '_> {
                 counts[node.index()] = count.staying();
             }
         }
-        let scored = self
-            .nodes
-            .iter()
-            .filter(|node| self.complete.contains(**node));
+        let scored = self.nodes.iter().filter(|node| self.complete.contains(**node));
         (counts, scored.count())
     }
 
@@ -189,10 +160,7 @@ impl<'a> Slots<'a> {
     fn of(column: &'a TopologyColumn, nodes: &NodeSet) -> Self {
         let some_lack = !nodes.is_subset(column.holders());
         let empty = some_lack.then(|| column.find("")).flatten();
-        Self {
-            column,
-            lacking: empty.map_or(column.len(), Domain::index),
-        }
+        Self { column, lacking: empty.map_or(column.len(), Domain::index) }
     }
 
     fn slot(&self, node: NodeIndex) -> usize {
@@ -206,11 +174,7 @@ impl Term {
         let Some(domain) = self.column.domain(node) else {
             return sum;
         };
-        let at = if self.by_node {
-            node.index()
-        } else {
-            domain.index()
-        };
+        let at = if self.by_node { node.index() } else { domain.index() };
         sum + self.values.get(at).copied().unwrap_or(0.0)
     }
 }

@@ -19,10 +19,7 @@ pub const REGISTRATION: Registration = Registration {
     weight: 0,
     build: |args| {
         decode_args::<()>(args)?;
-        Ok(Instance {
-            queue_sort: Some(Arc::new(PrioritySort)),
-            ..Instance::default()
-        })
+        Ok(Instance { queue_sort: Some(Arc::new(PrioritySort)), ..Instance::default() })
     },
 };
 

@@ -18,10 +18,7 @@ pub const REGISTRATION: Registration = Registration {
     weight: 0,
     build: |args| {
         decode_args::<()>(args)?;
-        Ok(Instance {
-            pre_enqueue: Some(Arc::new(SchedulingGates)),
-            ..Instance::default()
-        })
+        Ok(Instance { pre_enqueue: Some(Arc::new(SchedulingGates)), ..Instance::default() })
     },
 };
 

@@ -52,10 +52,7 @@ impl SetPlugin for TaintToleration {
         if refused.is_empty() {
             return Prepared::Skip;
         }
-        Prepared::Ready(ReadyFilter {
-            filter: Box::new(Tainted(refused)),
-            narrowed: None,
-        })
+        Prepared::Ready(ReadyFilter { filter: Box::new(Tainted(refused)), narrowed: None })
     }
 
     /// Never skips, because a node without soft taints gets the full score.
@@ -122,9 +119,7 @@ fn is_untolerated(taints: &[Taint], pod: &PodInfo) -> bool {
 }
 
 fn untolerated_soft(taints: &[Taint], tolerations: &[&Toleration]) -> i64 {
-    let soft = taints
-        .iter()
-        .filter(|taint| &*taint.effect == PREFER_NO_SCHEDULE);
+    let soft = taints.iter().filter(|taint| &*taint.effect == PREFER_NO_SCHEDULE);
     let untolerated = soft.filter(|taint| !tolerations.iter().any(|one| one.tolerates(taint)));
     i64::try_from(untolerated.count()).unwrap_or(i64::MAX)
 }

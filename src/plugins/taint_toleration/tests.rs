@@ -12,9 +12,7 @@ fn a_node_is_refused_for_a_hard_taint_that_nothing_tolerates() {
             node("hard").taint("disk", "hdd", "NoSchedule"),
             node("harder").taint("disk", "hdd", "NoExecute"),
             node("soft").taint("disk", "hdd", "PreferNoSchedule"),
-            node("both")
-                .taint("disk", "hdd", "NoSchedule")
-                .taint("gpu", "", "NoSchedule"),
+            node("both").taint("disk", "hdd", "NoSchedule").taint("gpu", "", "NoSchedule"),
         ],
         [],
     );
@@ -46,29 +44,14 @@ fn nodes_with_fewer_soft_taints_score_higher() {
         [],
     );
     let check = |pod: PodBuilder, raw: [i64; 3], normalized: [i64; 3]| {
-        let expected = Scored::Scores {
-            raw: raw.to_vec(),
-            normalized: normalized.to_vec(),
-        };
+        let expected = Scored::Scores { raw: raw.to_vec(), normalized: normalized.to_vec() };
         assert_eq!(fixture::score(&TaintToleration, pod, &cluster), expected);
     };
     check(pod("a"), [0, 1, 3], [100, 67, 0]);
-    check(
-        pod("a").toleration("c", "Exists", "", ""),
-        [0, 1, 2],
-        [100, 50, 0],
-    );
+    check(pod("a").toleration("c", "Exists", "", ""), [0, 1, 2], [100, 50, 0]);
     // A toleration for another effect does not count, though it covers the key.
-    check(
-        pod("a").toleration("c", "Exists", "", "NoSchedule"),
-        [0, 1, 3],
-        [100, 67, 0],
-    );
-    check(
-        pod("a").toleration("", "Exists", "", ""),
-        [0, 0, 0],
-        [100, 100, 100],
-    );
+    check(pod("a").toleration("c", "Exists", "", "NoSchedule"), [0, 1, 3], [100, 67, 0]);
+    check(pod("a").toleration("", "Exists", "", ""), [0, 0, 0], [100, 100, 100]);
 }
 
 #[test]
@@ -85,9 +68,6 @@ fn a_node_that_becomes_tolerated_or_a_new_toleration_helps() {
     assert_eq!(changed(&clean, &clean), Hint::Skip);
     assert_eq!(changed(&clean, &tainted), Hint::Skip);
     let updated = |new: PodBuilder| fixture::hint_on_changed_pod(plugin, pod("a"), new);
-    assert_eq!(
-        updated(pod("a").toleration("b", "Exists", "", "")),
-        Hint::Queue
-    );
+    assert_eq!(updated(pod("a").toleration("b", "Exists", "", "")), Hint::Queue);
     assert_eq!(updated(pod("a").labels(&[("app", "db")])), Hint::Skip);
 }

@@ -56,9 +56,7 @@ pub fn filter(plugin: &dyn SetPlugin, pod: PodBuilder, snapshot: &Snapshot) -> F
             };
             filtered.narrowed = ready.narrowed.map(text);
             let mut refusals = Refusals::default();
-            ready
-                .filter
-                .filter(snapshot.nodes().present(), &mut refusals);
+            ready.filter.filter(snapshot.nodes().present(), &mut refusals);
             let mut refused: Vec<_> = refusals.iter().collect();
             refused.sort();
             let named = refused.into_iter().map(|(node, status)| {
@@ -103,19 +101,13 @@ pub fn hint_on_changed_node(
     new: NodeBuilder,
 ) -> Hint {
     let (old, new) = (NodeInfo::new(&old.build()), NodeInfo::new(&new.build()));
-    let event = ClusterEvent::NodeUpdated {
-        old: &old,
-        new: &new,
-    };
+    let event = ClusterEvent::NodeUpdated { old: &old, new: &new };
     plugin.hint(&PodInfo::new(&pod.build()), &event)
 }
 
 /// Asks whether a change of the waiting pod itself may help it.
 pub fn hint_on_changed_pod(plugin: &dyn SetPlugin, old: PodBuilder, new: PodBuilder) -> Hint {
     let (old, new) = (PodInfo::new(&old.build()), PodInfo::new(&new.build()));
-    let event = ClusterEvent::WaitingPodUpdated {
-        old: &old,
-        new: &new,
-    };
+    let event = ClusterEvent::WaitingPodUpdated { old: &old, new: &new };
     plugin.hint(&new, &event)
 }

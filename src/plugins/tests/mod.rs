@@ -33,22 +33,12 @@ fn every_plugin_has_a_page_of_docs_and_a_name_of_its_own() {
     assert_eq!(names.len(), plugins);
     let folders = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/plugins"));
     let folders = folders.unwrap().map(|entry| entry.unwrap().path());
-    let folders: Vec<_> = folders
-        .filter(|path| path.is_dir() && !path.ends_with("tests"))
-        .collect();
-    assert_eq!(
-        folders.len(),
-        plugins,
-        "a folder for each line of the table"
-    );
+    let folders: Vec<_> =
+        folders.filter(|path| path.is_dir() && !path.ends_with("tests")).collect();
+    assert_eq!(folders.len(), plugins, "a folder for each line of the table");
     for folder in folders {
         let page = std::fs::read_to_string(folder.join("README.md"));
         let page = page.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-        assert!(
-            names
-                .iter()
-                .any(|name| page.starts_with(&format!("# {name}\n"))),
-            "{page}"
-        );
+        assert!(names.iter().any(|name| page.starts_with(&format!("# {name}\n"))), "{page}");
     }
 }

@@ -74,10 +74,7 @@ fn a_file_is_read_by_its_name_or_by_how_it_begins() {
 fn a_folder_is_read_in_the_order_of_names_without_what_is_no_manifest() {
     let folder = Folder::new("folder");
     folder.write("b.yaml", pod("b1") + "---\n" + &pod("b2"));
-    folder.write(
-        "a/2.json.gz",
-        gzip(r#"{"kind": "Pod", "metadata": {"name": "a2"}}"#),
-    );
+    folder.write("a/2.json.gz", gzip(r#"{"kind": "Pod", "metadata": {"name": "a2"}}"#));
     folder.write("a/1.yml", pod("a1"));
     folder.write("c/d/e.yaml", pod("e"));
     folder.write("empty.yaml", "# nothing\n");
@@ -86,10 +83,7 @@ fn a_folder_is_read_in_the_order_of_names_without_what_is_no_manifest() {
     folder.write("kustomization.yaml", "resources: [b.yaml]\n");
     folder.write(".git/config.yaml", "a: b: c");
     folder.write("a/.hidden.yaml", "a: b: c");
-    assert_eq!(
-        names(&read_snapshot(&folder.0).unwrap()),
-        ["a1", "a2", "b1", "b2", "e"]
-    );
+    assert_eq!(names(&read_snapshot(&folder.0).unwrap()), ["a1", "a2", "b1", "b2", "e"]);
 }
 
 #[test]
@@ -102,20 +96,11 @@ fn errors_name_the_file() {
          expected struct PodSpec",
     );
     let path = folder.write("binary.json", [b'{', 0xff]);
-    assert_eq!(
-        error(&folder, &path),
-        "FOLDER/binary.json: not UTF-8 text (byte 1)"
-    );
+    assert_eq!(error(&folder, &path), "FOLDER/binary.json: not UTF-8 text (byte 1)");
     let path = folder.write("empty.yaml", "");
-    assert_eq!(
-        error(&folder, &path),
-        "FOLDER/empty.yaml: no Kubernetes object in it"
-    );
+    assert_eq!(error(&folder, &path), "FOLDER/empty.yaml: no Kubernetes object in it");
     let missing = error(&folder, &folder.0.join("missing.json"));
-    assert!(
-        missing.starts_with("failed to read FOLDER/missing.json: "),
-        "{missing}"
-    );
+    assert!(missing.starts_with("failed to read FOLDER/missing.json: "), "{missing}");
     let mut cut = gzip(&pod("a"));
     cut.truncate(cut.len() - 4);
     let path = folder.write("cut.yaml.gz", cut);
@@ -146,10 +131,7 @@ fn links_that_lead_in_circles_are_refused() {
     fs::create_dir(folder.0.join("a")).unwrap();
     std::os::unix::fs::symlink(&folder.0, folder.0.join("a/b")).unwrap();
     let message = error(&folder, &folder.0);
-    assert!(
-        message.ends_with("folders are nested deeper than 32"),
-        "{message}"
-    );
+    assert!(message.ends_with("folders are nested deeper than 32"), "{message}");
 }
 
 #[test]
@@ -157,20 +139,9 @@ fn what_unpacks_to_more_than_the_limit_is_not_unpacked() {
     let zeros = gzip(&"0".repeat(1 << 20));
     assert!(zeros.len() < 1 << 16);
     assert_eq!(read_bytes(&zeros[..], 1 << 16).unwrap(), None);
-    assert_eq!(
-        read_bytes(&zeros[..], 1 << 20)
-            .unwrap()
-            .map(|bytes| bytes.len()),
-        Some(1 << 20)
-    );
+    assert_eq!(read_bytes(&zeros[..], 1 << 20).unwrap().map(|bytes| bytes.len()), Some(1 << 20));
     assert_eq!(read_bytes(&b"12345"[..], 4).unwrap(), None);
-    assert_eq!(
-        read_bytes(&b"1234"[..], 4).unwrap().as_deref(),
-        Some(&b"1234"[..])
-    );
+    assert_eq!(read_bytes(&b"1234"[..], 4).unwrap().as_deref(), Some(&b"1234"[..]));
     assert_eq!(read_bytes(&b""[..], 4).unwrap().as_deref(), Some(&b""[..]));
-    assert_eq!(
-        read_bytes(&b"1"[..], 4).unwrap().as_deref(),
-        Some(&b"1"[..])
-    );
+    assert_eq!(read_bytes(&b"1"[..], 4).unwrap().as_deref(), Some(&b"1"[..]));
 }

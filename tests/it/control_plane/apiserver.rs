@@ -34,21 +34,14 @@ impl ApiServer {
         let mut flags = flags(directory, ports);
         flags.extend(options.apiserver_flags.iter().cloned());
         let process = run(directory, &flags, 0);
-        let mut server = Self {
-            process,
-            flags,
-            starts: 1,
-        };
+        let mut server = Self { process, flags, starts: 1 };
         server.wait_until_ready(directory);
         server
     }
 
     /// Starts kube-apiserver again after its process has ended.
     pub fn start_again(&mut self, directory: &Path) {
-        assert!(
-            self.process.exit_status().is_some(),
-            "kube-apiserver still runs"
-        );
+        assert!(self.process.exit_status().is_some(), "kube-apiserver still runs");
         self.process = run(directory, &self.flags, self.starts);
         self.starts += 1;
         self.wait_until_ready(directory);
@@ -131,12 +124,7 @@ fn flags(directory: &Path, ports: Ports) -> Vec<String> {
 fn write_tokens(directory: &Path, users: &[User]) {
     let line = |user: &User| {
         let groups = user.groups.join(",");
-        format!(
-            "{},{},{},\"{groups}\"\n",
-            token(user),
-            user.username,
-            user.name
-        )
+        format!("{},{},{},\"{groups}\"\n", token(user), user.username, user.name)
     };
     let lines: String = users.iter().map(line).collect();
     fs::write(directory.join("tokens.csv"), lines).unwrap();

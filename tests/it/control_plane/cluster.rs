@@ -71,10 +71,7 @@ impl Cluster {
         let request = http::Request::get("/readyz").body(Vec::new()).unwrap();
         let ready = block_on(self.client.request_text(request)).is_ok();
         let names = ["default", "kube-node-lease", "kube-public", "kube-system"];
-        ready
-            && names
-                .iter()
-                .all(|name| matches!(self.try_get::<Namespace>("", name), Ok(Some(_))))
+        ready && names.iter().all(|name| matches!(self.try_get::<Namespace>("", name), Ok(Some(_))))
     }
 
     /// Tells whether there are neither nodes nor pods, in kube-apiserver's own view.
@@ -84,8 +81,7 @@ impl Cluster {
 
     /// Creates an object in the namespace that it names.
     pub fn create<K: Object>(&self, object: &K) -> K {
-        self.try_create(object)
-            .unwrap_or_else(|e| panic!("failed to create {object:?}: {e}"))
+        self.try_create(object).unwrap_or_else(|e| panic!("failed to create {object:?}: {e}"))
     }
 
     pub fn try_create<K: Object>(&self, object: &K) -> kube::Result<K> {
@@ -109,10 +105,7 @@ impl Cluster {
         let manifests: Vec<Value> = serde_saphyr::from_multiple(manifests).unwrap();
         for manifest in manifests.into_iter().filter(|manifest| !manifest.is_null()) {
             let object: DynamicObject = from_json(manifest);
-            let types = object
-                .types
-                .clone()
-                .expect("a manifest has apiVersion and kind");
+            let types = object.types.clone().expect("a manifest has apiVersion and kind");
             let kind = ApiResource::from_gvk(&GroupVersionKind::try_from(types).unwrap());
             let namespace = object.metadata.namespace.as_deref();
             let name = object.metadata.name.clone().expect("a manifest has a name");
@@ -126,8 +119,7 @@ impl Cluster {
     }
 
     pub fn get<K: Object>(&self, namespace: &str, name: &str) -> Option<K> {
-        self.try_get(namespace, name)
-            .unwrap_or_else(|e| panic!("failed to get {name}: {e}"))
+        self.try_get(namespace, name).unwrap_or_else(|e| panic!("failed to get {name}: {e}"))
     }
 
     pub fn try_get<K: Object>(&self, namespace: &str, name: &str) -> kube::Result<Option<K>> {
@@ -136,8 +128,7 @@ impl Cluster {
     }
 
     pub fn list<K: Object>(&self, namespace: &str) -> Vec<K> {
-        self.try_list(namespace)
-            .unwrap_or_else(|e| panic!("failed to list: {e}"))
+        self.try_list(namespace).unwrap_or_else(|e| panic!("failed to list: {e}"))
     }
 
     pub fn try_list<K: Object>(&self, namespace: &str) -> kube::Result<Vec<K>> {
@@ -156,12 +147,7 @@ impl Cluster {
     /// Merges `patch`, an object with the field `status`, into the status of an object.
     pub fn patch_status<K: Object>(&self, namespace: &str, name: &str, patch: &Value) -> K {
         let request = path::<K>(namespace)
-            .patch_subresource(
-                "status",
-                name,
-                &PatchParams::default(),
-                &Patch::Merge(patch),
-            )
+            .patch_subresource("status", name, &PatchParams::default(), &Patch::Merge(patch))
             .unwrap();
         block_on(self.client.request(request)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
@@ -169,22 +155,17 @@ impl Cluster {
     /// Deletes an object without a grace period; there is no kubelet that would end the wait.
     /// Tells whether it was there.
     pub fn delete<K: Object>(&self, namespace: &str, name: &str) -> bool {
-        let request = path::<K>(namespace)
-            .delete(name, &DeleteParams::default().grace_period(0))
-            .unwrap();
+        let request =
+            path::<K>(namespace).delete(name, &DeleteParams::default().grace_period(0)).unwrap();
         let deleted = none_if_not_found(block_on(self.client.request::<Value>(request)));
-        deleted
-            .unwrap_or_else(|e| panic!("failed to delete {name}: {e}"))
-            .is_some()
+        deleted.unwrap_or_else(|e| panic!("failed to delete {name}: {e}")).is_some()
     }
 
     /// Waits until a pod is bound and returns the name of its node.
     pub fn wait_until_bound(&self, namespace: &str, name: &str, timeout: Duration) -> String {
-        wait_for(
-            &format!("a node for the pod {namespace}/{name}"),
-            timeout,
-            || node_of(&self.get::<Pod>(namespace, name)?),
-        )
+        wait_for(&format!("a node for the pod {namespace}/{name}"), timeout, || {
+            node_of(&self.get::<Pod>(namespace, name)?)
+        })
     }
 
     /// Waits until a namespace has at least `count` pods and all of its pods are bound.
@@ -194,23 +175,17 @@ impl Cluster {
         count: usize,
         timeout: Duration,
     ) -> Vec<Pod> {
-        wait_for(
-            &format!("{count} bound pods in {namespace}"),
-            timeout,
-            || {
-                let pods = self.list::<Pod>(namespace);
-                let done = pods.len() >= count && pods.iter().all(|pod| node_of(pod).is_some());
-                done.then_some(pods)
-            },
-        )
+        wait_for(&format!("{count} bound pods in {namespace}"), timeout, || {
+            let pods = self.list::<Pod>(namespace);
+            let done = pods.len() >= count && pods.iter().all(|pod| node_of(pod).is_some());
+            done.then_some(pods)
+        })
     }
 
     async fn send_create<K: Object>(&self, object: &K) -> kube::Result<K> {
         let body = serde_json::to_vec(object).unwrap();
         let namespace = object.meta().namespace.as_deref().unwrap_or_default();
-        let request = path::<K>(namespace)
-            .create(&PostParams::default(), body)
-            .unwrap();
+        let request = path::<K>(namespace).create(&PostParams::default(), body).unwrap();
         self.client.request(request).await
     }
 }
@@ -219,9 +194,7 @@ impl Cluster {
 pub fn block_on<F: Future>(future: F) -> F::Output {
     block_on_all(async {
         let limit = Duration::from_secs(ANSWER_SECONDS_MAX);
-        tokio::time::timeout(limit, future)
-            .await
-            .expect("an answer in time")
+        tokio::time::timeout(limit, future).await.expect("an answer in time")
     })
 }
 
@@ -241,10 +214,7 @@ fn block_on_all<F: Future>(future: F) -> F::Output {
 }
 
 fn path<K: Object>(namespace: &str) -> Request {
-    Request::new(K::url_path(
-        &(),
-        (!namespace.is_empty()).then_some(namespace),
-    ))
+    Request::new(K::url_path(&(), (!namespace.is_empty()).then_some(namespace)))
 }
 
 fn node_of(pod: &Pod) -> Option<String> {

@@ -40,10 +40,7 @@ impl Etcd {
         // The kernel outlives every kill -9, so without fsync only a power cut would lose data.
         command.args(["--unsafe-no-fsync=true", "--log-level=warn"]);
         let process = Process::start("etcd", command, directory.join("etcd.log"));
-        let mut etcd = Self {
-            process,
-            port: ports.etcd,
-        };
+        let mut etcd = Self { process, port: ports.etcd };
         wait_for("etcd to serve", Duration::from_secs(30), || {
             let ended = etcd.process.exit_status();
             assert!(ended.is_none(), "etcd ended: {ended:?}");
@@ -70,8 +67,7 @@ impl Etcd {
             "key": REGISTRY, "range_end": REGISTRY_END,
             "revision": revision.to_string(), "count_only": true,
         });
-        self.call("range", &request)
-            .map(|range| number(&range["count"]))
+        self.call("range", &request).map(|range| number(&range["count"]))
     }
 
     /// Returns all keys of kube-apiserver.
@@ -79,8 +75,7 @@ impl Etcd {
         let all = json!({"key": REGISTRY, "range_end": REGISTRY_END, "keys_only": true});
         let range = self.call("range", &all).unwrap();
         let keys = range["kvs"].as_array().into_iter().flatten();
-        keys.map(|kv| kv["key"].as_str().unwrap().to_owned())
-            .collect()
+        keys.map(|kv| kv["key"].as_str().unwrap().to_owned()).collect()
     }
 
     /// Deletes all keys but `kept`. kube-apiserver notices as it notices an expired event.
@@ -96,10 +91,8 @@ impl Etcd {
     /// of chunks, so that it can be read without an HTTP client.
     fn call(&self, method: &str, request: &Value) -> Result<Value, String> {
         let body = request.to_string();
-        let head = format!(
-            "POST /v3/kv/{method} HTTP/1.0\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
+        let head =
+            format!("POST /v3/kv/{method} HTTP/1.0\r\nContent-Length: {}\r\n\r\n", body.len());
         let exchange = || -> std::io::Result<String> {
             let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
             stream.set_read_timeout(Some(Duration::from_secs(30)))?;
@@ -110,11 +103,7 @@ impl Etcd {
         };
         let answer = exchange().map_err(|e| e.to_string())?;
         let (status, body) = answer.split_once("\r\n\r\n").ok_or("etcd sent no answer")?;
-        if !status
-            .lines()
-            .next()
-            .is_some_and(|line| line.contains(" 200 "))
-        {
+        if !status.lines().next().is_some_and(|line| line.contains(" 200 ")) {
             return Err(body.trim().to_owned());
         }
         serde_json::from_str(body).map_err(|e| format!("{e}: {body}"))

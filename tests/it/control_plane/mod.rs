@@ -61,22 +61,14 @@ pub struct User {
 impl User {
     fn new(name: &str, username: &str, groups: &[&str]) -> Self {
         let groups = groups.iter().map(|&group| group.to_owned()).collect();
-        Self {
-            name: name.to_owned(),
-            username: username.to_owned(),
-            groups,
-        }
+        Self { name: name.to_owned(), username: username.to_owned(), groups }
     }
 
     /// Returns a user that RBAC takes for the ServiceAccount `namespace`/`name`.
     pub fn service_account(namespace: &str, name: &str) -> Self {
         let username = format!("system:serviceaccount:{namespace}:{name}");
         let own = format!("system:serviceaccounts:{namespace}");
-        Self::new(
-            name,
-            &username,
-            &["system:serviceaccounts", &own, "system:authenticated"],
-        )
+        Self::new(name, &username, &["system:serviceaccounts", &own, "system:authenticated"])
     }
 }
 
@@ -133,13 +125,7 @@ impl ControlPlane {
         let etcd = Etcd::start(workspace.path(), ports);
         let apiserver = ApiServer::start(workspace.path(), ports, &options);
         let original = etcd.keys();
-        Self {
-            apiserver,
-            etcd,
-            original,
-            audit_start: 0,
-            workspace,
-        }
+        Self { apiserver, etcd, original, audit_start: 0, workspace }
     }
 
     /// Returns a typed client for `ADMIN`.
@@ -177,9 +163,7 @@ impl ControlPlane {
         let path = self.file("kube-scheduler.json");
         fs::write(&path, config.to_string()).unwrap();
         let mut command = Programs::get().command("kube-scheduler");
-        command
-            .arg(format!("--config={}", path.display()))
-            .arg("--secure-port=0");
+        command.arg(format!("--config={}", path.display())).arg("--secure-port=0");
         let log = self.workspace.new_log("kube-scheduler");
         Process::start("kube-scheduler", command, log)
     }
@@ -188,9 +172,7 @@ impl ControlPlane {
     /// environment variable KUBECONFIG.
     pub fn start_quorate(&self, arguments: &[&str]) -> Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
-        command
-            .args(arguments)
-            .env("KUBECONFIG", self.kubeconfig(QUORATE));
+        command.args(arguments).env("KUBECONFIG", self.kubeconfig(QUORATE));
         Process::start("quorate", command, self.workspace.new_log("quorate"))
     }
 
@@ -221,10 +203,7 @@ impl ControlPlane {
     /// Returns the requests since the start of the control plane, or since it was borrowed, in
     /// the order in which kube-apiserver answered them. An entry follows its answer by moments.
     pub fn audit(&self) -> Vec<AuditEntry> {
-        audit::read(
-            &apiserver::audit_log_path(self.workspace.path()),
-            self.audit_start,
-        )
+        audit::read(&apiserver::audit_log_path(self.workspace.path()), self.audit_start)
     }
 
     /// Waits until the audit log holds `count` entries of a kind and returns those.
@@ -234,15 +213,11 @@ impl ControlPlane {
         timeout: Duration,
         wanted: impl Fn(&AuditEntry) -> bool,
     ) -> Vec<AuditEntry> {
-        wait_for(
-            &format!("{count} entries in the audit log"),
-            timeout,
-            || {
-                let mut found = self.audit();
-                found.retain(&wanted);
-                (found.len() >= count).then_some(found)
-            },
-        )
+        wait_for(&format!("{count} entries in the audit log"), timeout, || {
+            let mut found = self.audit();
+            found.retain(&wanted);
+            (found.len() >= count).then_some(found)
+        })
     }
 
     /// Takes the control plane back to the state in which it started, for the next borrower.

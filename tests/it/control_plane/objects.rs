@@ -18,10 +18,7 @@ pub fn node(name: &str) -> NodeBuilder {
         "spec": {},
         "status": {"conditions": [{"type": "Ready", "status": "True"}]},
     });
-    NodeBuilder { json }
-        .resource("cpu", "4")
-        .resource("memory", "32Gi")
-        .resource("pods", "110")
+    NodeBuilder { json }.resource("cpu", "4").resource("memory", "32Gi").resource("pods", "110")
 }
 
 impl NodeBuilder {

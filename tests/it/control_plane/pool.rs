@@ -9,10 +9,7 @@ use super::{ControlPlane, Options};
 /// A control plane keeps a core half busy and takes some 400 MiB.
 const CONTROL_PLANES_MAX: usize = 4;
 
-static POOL: Mutex<Pool> = Mutex::new(Pool {
-    idle: Vec::new(),
-    lent: 0,
-});
+static POOL: Mutex<Pool> = Mutex::new(Pool { idle: Vec::new(), lent: 0 });
 static RETURNED: Condvar = Condvar::new();
 
 struct Pool {

@@ -53,25 +53,14 @@ impl Process {
             .spawn()
             .unwrap_or_else(|e| panic!("failed to start {name} ({command:?}): {e}"));
         let guard = Command::new("sh")
-            .args([
-                "-c",
-                "read -r _; kill -9 \"$1\"",
-                "guard",
-                &child.id().to_string(),
-            ])
+            .args(["-c", "read -r _; kill -9 \"$1\"", "guard", &child.id().to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()
             .expect("failed to start sh");
-        Self {
-            name: name.to_owned(),
-            child,
-            guard,
-            log,
-            exited: None,
-        }
+        Self { name: name.to_owned(), child, guard, log, exited: None }
     }
 
     /// The process's number in the operating system.
@@ -83,10 +72,8 @@ impl Process {
     /// being written is left out.
     pub fn lines(&self) -> Vec<String> {
         let text = fs::read(&self.log).unwrap();
-        let mut lines: Vec<String> = String::from_utf8_lossy(&text)
-            .split('\n')
-            .map(str::to_owned)
-            .collect();
+        let mut lines: Vec<String> =
+            String::from_utf8_lossy(&text).split('\n').map(str::to_owned).collect();
         lines.pop();
         lines
     }
@@ -121,13 +108,7 @@ impl Process {
             Signal::Continue => "CONT",
         };
         let sent = Command::new("sh")
-            .args([
-                "-c",
-                "kill -s \"$1\" \"$2\"",
-                "signal",
-                name,
-                &self.child.id().to_string(),
-            ])
+            .args(["-c", "kill -s \"$1\" \"$2\"", "signal", name, &self.child.id().to_string()])
             .status()
             .expect("failed to start sh");
         assert!(sent.success(), "failed to send SIG{name} to {}", self.name);
@@ -144,9 +125,7 @@ impl Process {
 
     /// Waits until the process has ended by itself or by a signal sent before.
     pub fn wait_for_exit(&mut self, timeout: Duration) -> ExitStatus {
-        wait_for(&format!("the end of {}", self.name), timeout, || {
-            self.exit_status()
-        })
+        wait_for(&format!("the end of {}", self.name), timeout, || self.exit_status())
     }
 
     /// Returns how the process ended, `None` while it runs.
@@ -167,21 +146,15 @@ impl Process {
             thread::sleep(Duration::from_millis(200));
             return;
         }
-        wait_for(
-            &format!("the pause of {}", self.name),
-            Duration::from_secs(10),
-            || {
-                let mut threads = fs::read_dir(&threads).ok()?;
-                let stopped = threads.all(|thread| {
-                    let stat = fs::read_to_string(thread.unwrap().path().join("stat"));
-                    // The state is the first letter behind the name, which stands in parentheses.
-                    stat.is_ok_and(|stat| {
-                        stat.rsplit_once(") ").is_some_and(|s| s.1.starts_with('T'))
-                    })
-                });
-                stopped.then_some(())
-            },
-        );
+        wait_for(&format!("the pause of {}", self.name), Duration::from_secs(10), || {
+            let mut threads = fs::read_dir(&threads).ok()?;
+            let stopped = threads.all(|thread| {
+                let stat = fs::read_to_string(thread.unwrap().path().join("stat"));
+                // The state is the first letter behind the name, which stands in parentheses.
+                stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|s| s.1.starts_with('T')))
+            });
+            stopped.then_some(())
+        });
     }
 
     /// Ends the guard first: once the child has been waited for, its id may name a stranger.
@@ -195,14 +168,8 @@ impl Drop for Process {
     fn drop(&mut self) {
         if thread::panicking() {
             let lines = self.lines();
-            let last = lines
-                .get(lines.len().saturating_sub(20)..)
-                .unwrap_or_default();
-            eprintln!(
-                "--- {} ends with ---\n{}\n",
-                self.log.display(),
-                last.join("\n")
-            );
+            let last = lines.get(lines.len().saturating_sub(20)..).unwrap_or_default();
+            eprintln!("--- {} ends with ---\n{}\n", self.log.display(), last.join("\n"));
         }
         if self.exited.is_none() {
             self.dismiss_guard();

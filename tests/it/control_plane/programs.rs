@@ -39,11 +39,7 @@ impl Programs {
         if let (Some(assets), "etcd" | "kube-apiserver") = (&self.assets, name) {
             let program = assets.join(name);
             let found = program.is_file();
-            assert!(
-                found,
-                "KUBEBUILDER_ASSETS is set but there is no {}",
-                program.display()
-            );
+            assert!(found, "KUBEBUILDER_ASSETS is set but there is no {}", program.display());
             return Command::new(program);
         }
         let mut command = Command::new(&self.built);
@@ -54,9 +50,7 @@ impl Programs {
 
 /// Returns cargo's target directory.
 pub fn target() -> &'static Path {
-    Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .parent()
-        .expect("cargo's folder lies in target")
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("cargo's folder lies in target")
 }
 
 fn build(folder: &Path) -> PathBuf {
@@ -81,9 +75,7 @@ fn build(folder: &Path) -> PathBuf {
 
 fn compile(sources: &Path, output: &Path) {
     let set = |module: &str| format!("-X {module}/version.gitVersion={KUBERNETES_VERSION}");
-    let flags = ["k8s.io/component-base", "k8s.io/client-go/pkg"]
-        .map(set)
-        .join(" ");
+    let flags = ["k8s.io/component-base", "k8s.io/client-go/pkg"].map(set).join(" ");
     let built = Command::new("go")
         .args([
             "build",
@@ -114,10 +106,7 @@ fn fingerprint(sources: &Path) -> String {
     let mut files: Vec<PathBuf> = fs::read_dir(sources)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|e| e == "go" || e == "mod" || e == "sum")
-        })
+        .filter(|path| path.extension().is_some_and(|e| e == "go" || e == "mod" || e == "sum"))
         .collect();
     files.sort();
     let mut hash = Xxh3::new();
@@ -150,9 +139,6 @@ mod tests {
         let first = write("main.go", "package main");
         assert_eq!(write("README.md", "text"), first);
         assert_ne!(write("go.sum", "sum"), first);
-        assert_ne!(
-            write("main.go", "package other"),
-            write("main.go", "package main")
-        );
+        assert_ne!(write("main.go", "package other"), write("main.go", "package main"));
     }
 }

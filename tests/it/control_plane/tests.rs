@@ -24,12 +24,7 @@ fn kube_scheduler_binds_a_pod_and_the_audit_log_says_who_did_it() {
     let nodes = ["n1", "n2"].map(|name| node(name).resource("cpu", "1").build());
     cluster.create_all(&nodes);
     let tainted = json!([{"key": "keep-out", "effect": "NoSchedule"}]);
-    cluster.create(
-        &node("n3")
-            .label("size", "huge")
-            .spec("taints", tainted)
-            .build(),
-    );
+    cluster.create(&node("n3").label("size", "huge").spec("taints", tainted).build());
     let pods = ["a", "b"].map(|name| pod("bound", name).request("cpu", "600m").build());
     cluster.create(&pod("foreign", "c").scheduler("nobody").build());
     cluster.create_all(&pods);
@@ -43,35 +38,20 @@ fn kube_scheduler_binds_a_pod_and_the_audit_log_says_who_did_it() {
     assert_eq!(bindings.len(), 2);
     for binding in bindings {
         assert_eq!(binding.user, "system:kube-scheduler");
-        assert!(
-            binding.user_agent.starts_with("kube-scheduler/v1.37.2"),
-            "{binding:?}"
-        );
+        assert!(binding.user_agent.starts_with("kube-scheduler/v1.37.2"), "{binding:?}");
         assert_eq!((binding.namespace.as_str(), binding.code), ("bound", 201));
         assert_eq!(binding.stage, "ResponseComplete");
-        assert!(
-            binding
-                .uri
-                .ends_with(&format!("/pods/{}/binding", binding.name)),
-            "{binding:?}"
-        );
+        assert!(binding.uri.ends_with(&format!("/pods/{}/binding", binding.name)), "{binding:?}");
         assert!(binding.received <= binding.reached);
         let target = &binding.request.as_ref().unwrap()["target"]["name"];
         assert_eq!(target, &json!(node_of(&binding.name)));
-        assert_eq!(
-            binding.response.as_ref().unwrap()["status"],
-            json!("Success")
-        );
+        assert_eq!(binding.response.as_ref().unwrap()["status"], json!("Success"));
     }
     let scheduled = wait_for("two events", SOON, || {
         let events = cluster.list::<Event>("bound");
         (events.len() >= 2).then_some(events)
     });
-    assert!(
-        scheduled
-            .iter()
-            .all(|event| event.reason.as_deref() == Some("Scheduled"))
-    );
+    assert!(scheduled.iter().all(|event| event.reason.as_deref() == Some("Scheduled")));
 }
 
 #[test]
@@ -98,9 +78,7 @@ subjects: [{kind: ServiceAccount, name: quorate, namespace: quorate-system}]
 ",
     );
     // Roles reach the authorizer by a watch, a moment after they were written.
-    wait_for("the role", SOON, || {
-        (code(account.try_list("")) == 200).then_some(())
-    });
+    wait_for("the role", SOON, || (code(account.try_list("")) == 200).then_some(()));
     let forbidden = account.try_create(&node("n1").build()).unwrap_err();
     assert!(matches!(forbidden, kube::Error::Api(status) if status.is_forbidden()));
 
@@ -123,10 +101,7 @@ fn kube_apiserver_comes_back_with_its_objects_and_its_audit_log() {
     for (name, signal) in [("killed", Signal::Kill), ("asked", Signal::Term)] {
         cluster.create(&pod("kept", name).build());
         plane.stop_apiserver(signal);
-        assert!(
-            cluster.try_get::<Pod>("kept", name).is_err(),
-            "it must be gone"
-        );
+        assert!(cluster.try_get::<Pod>("kept", name).is_err(), "it must be gone");
         plane.start_apiserver();
         assert!(cluster.get::<Pod>("kept", name).is_some());
     }
@@ -141,10 +116,7 @@ fn kube_apiserver_comes_back_with_its_objects_and_its_audit_log() {
     wait_for("an answer", SOON, || cluster.is_ready().then_some(()));
     let created = |entry: &AuditEntry| entry.verb == "create" && entry.resource == "pods";
     let created = plane.wait_for_audit(2, SOON, created);
-    assert_eq!(
-        created.iter().map(|entry| entry.code).collect::<Vec<_>>(),
-        [201, 201]
-    );
+    assert_eq!(created.iter().map(|entry| entry.code).collect::<Vec<_>>(), [201, 201]);
 }
 
 #[test]
@@ -153,16 +125,9 @@ fn compaction_expires_watches_from_before_it() {
         .apiserver_flag("--watch-cache=false")
         .user(User::service_account("elsewhere", "other"));
     let plane = ControlPlane::start(options);
-    assert!(
-        plane.cluster_as("other").try_list::<Pod>("").is_err(),
-        "a user without a role"
-    );
+    assert!(plane.cluster_as("other").try_list::<Pod>("").is_err(), "a user without a role");
     let cluster = plane.cluster();
-    let before = cluster
-        .create(&node("n1").build())
-        .metadata
-        .resource_version
-        .unwrap();
+    let before = cluster.create(&node("n1").build()).metadata.resource_version.unwrap();
     let revision: i64 = before.parse().unwrap();
     assert!(plane.etcd.count_at(revision).is_ok());
     let allocatable = json!({"status": {"allocatable": {"cpu": "2"}}});
@@ -171,9 +136,7 @@ fn compaction_expires_watches_from_before_it() {
     let cordoned: Node = cluster.patch("", "n1", &json!({"spec": {"unschedulable": true}}));
     assert_eq!(cordoned.spec.unwrap().unschedulable, Some(true));
     let first_event = || {
-        let watch = Request::new("/api/v1/nodes")
-            .watch(&WatchParams::default(), &before)
-            .unwrap();
+        let watch = Request::new("/api/v1/nodes").watch(&WatchParams::default(), &before).unwrap();
         block_on(async {
             let events = cluster.kube().request_events::<Value>(watch).await?;
             std::pin::pin!(events).try_next().await
@@ -185,10 +148,7 @@ fn compaction_expires_watches_from_before_it() {
     let compacted = plane.etcd.count_at(revision).unwrap_err();
     assert!(compacted.contains("has been compacted"), "{compacted}");
     let expired = first_event();
-    assert!(
-        matches!(&expired, Ok(Some(WatchEvent::Error(e))) if e.code == 410),
-        "{expired:?}"
-    );
+    assert!(matches!(&expired, Ok(Some(WatchEvent::Error(e))) if e.code == 410), "{expired:?}");
 }
 
 #[test]
@@ -201,12 +161,7 @@ fn nothing_of_one_test_is_left_for_the_next() {
     cluster.create(&pod("left-over", "p").spec("nodeName", json!("n0")).build());
     assert!(cluster.delete::<Node>("", "n199"));
     assert!(!cluster.delete::<Node>("", "n199"));
-    assert!(
-        plane
-            .wait_for_audit(200, SOON, |entry| entry.resource == "nodes")
-            .len()
-            >= 200
-    );
+    assert!(plane.wait_for_audit(200, SOON, |entry| entry.resource == "nodes").len() >= 200);
     plane.reset();
     assert!(cluster.is_empty());
     assert!(plane.audit().iter().all(|entry| entry.resource != "nodes"));

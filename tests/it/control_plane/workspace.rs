@@ -33,16 +33,9 @@ impl Ports {
         for _ in 0..BLOCKS {
             let block = first.wrapping_add(PICKED.fetch_add(1, Ordering::Relaxed)) % BLOCKS;
             let port = |i| u16::try_from(FIRST_PORT + block * PORTS_PER_BLOCK + i).unwrap();
-            let ports = Self {
-                etcd: port(0),
-                etcd_peer: port(1),
-                apiserver: port(2),
-            };
+            let ports = Self { etcd: port(0), etcd_peer: port(1), apiserver: port(2) };
             let all = [ports.etcd, ports.etcd_peer, ports.apiserver];
-            if all
-                .iter()
-                .all(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok())
-            {
+            if all.iter().all(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
                 return ports;
             }
         }
@@ -75,11 +68,7 @@ impl Workspace {
         fs::create_dir(&path).unwrap();
         let lock = File::create(path.join("lock")).unwrap();
         lock.lock().unwrap();
-        Self {
-            path,
-            logs: AtomicU32::new(0),
-            _lock: lock,
-        }
+        Self { path, logs: AtomicU32::new(0), _lock: lock }
     }
 
     pub fn path(&self) -> &Path {
@@ -96,10 +85,7 @@ impl Workspace {
 impl Drop for Workspace {
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!(
-                "the files of the control plane stay in {}",
-                self.path.display()
-            );
+            eprintln!("the files of the control plane stay in {}", self.path.display());
         } else {
             let _ = fs::remove_dir_all(&self.path);
         }

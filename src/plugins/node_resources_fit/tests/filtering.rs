@@ -6,10 +6,7 @@ use crate::framework::{Code, Filter, Refusals, Status};
 use crate::snapshot::{Overlay, Snapshot};
 
 fn status(code: Code, reasons: &[&str]) -> Option<Status> {
-    Some(Status {
-        code,
-        reasons: reasons.iter().map(|reason| (*reason).into()).collect(),
-    })
+    Some(Status { code, reasons: reasons.iter().map(|reason| (*reason).into()).collect() })
 }
 
 fn refusal(plugin: &NodeResourcesFit, pod: PodBuilder, cluster: &Snapshot) -> Option<Status> {
@@ -80,7 +77,8 @@ fn ignored_resources_are_those_of_vendors_only() {
     let args = json!({"ignoredResources": ["a.b/x", "kubernetes.io/x", "cpu"],
         "ignoredResourceGroups": ["c.d", "batch.kubernetes.io"]});
     let check = |resource: &str, ignored: bool| {
-        let refused = refusal(&plugin(args.clone()), pod("a").requests(&[(resource, "1")]), &cluster);
+        let refused =
+            refusal(&plugin(args.clone()), pod("a").requests(&[(resource, "1")]), &cluster);
         assert_eq!(refused.is_none(), ignored, "{resource}");
     };
     check("a.b/x", true);

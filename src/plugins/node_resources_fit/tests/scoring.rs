@@ -100,9 +100,8 @@ fn pod_level_resources_do_not_count_and_init_containers_do() {
         let requests = [("cpu", cpu), ("memory", memory)];
         pod("x").requests(&requests).build().spec.containers.remove(0)
     };
-    let whole = |pod: PodBuilder| {
-        pod.with(|pod| pod.spec.resources = Some(asks("2", "8Gi").resources))
-    };
+    let whole =
+        |pod: PodBuilder| pod.with(|pod| pod.spec.resources = Some(asks("2", "8Gi").resources));
     check(pod("a").requests(&[("cpu", "500m")]), 67);
     check(whole(pod("a").requests(&[("cpu", "500m")])), 67);
     check(pod("a").init_container(asks("3", "12Gi")), 0);
@@ -158,9 +157,9 @@ fn shares_are_rounded_down_at_every_whole_percent() {
     }
     let named = || (0..taken.len()).map(|n| format!("n{n}"));
     let nodes = named().map(|name| node(&name).allocatable(&[("memory", &offer.to_string())]));
-    let placed = named().zip(&taken).map(|(name, taken)| {
-        pod(&name).on(&name).requests(&[("memory", &taken.to_string())])
-    });
+    let placed = named()
+        .zip(&taken)
+        .map(|(name, taken)| pod(&name).on(&name).requests(&[("memory", &taken.to_string())]));
     let cluster = fixture::cluster(nodes, placed);
     let pod = pod("a").requests(&[("memory", "0")]);
     let args = strategy("MostAllocated", json!([{"name": "memory"}]));
