@@ -154,3 +154,43 @@ fn a_core_bench_reports_its_figures_and_decides_alike() {
     assert!(first["podsPerSecond"].as_f64().unwrap() > 0.0);
     assert_eq!(first["decisionsHash"], second["decisionsHash"]);
 }
+
+#[test]
+fn recorded_decisions_of_kube_scheduler_are_ours_too() {
+    let output = quorate(&["conformance", "tests/conformance", "--output", "json"]);
+    let report = json(&output);
+    assert_eq!(report["mismatches"], 0, "{:#}", report["differences"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(report["compared"].as_u64().unwrap() > 10_000, "{report:#}");
+    for field in ["volumes", "resourceClaims"] {
+        assert!(report["skippedBecause"][field].as_u64().unwrap() > 0, "{field}");
+    }
+    assert!(report["notCompared"]["postFilter"].as_u64().unwrap() > 0);
+    assert_eq!(report["byTopic"].as_object().unwrap().len(), 27);
+}
+
+#[test]
+fn the_core_builds_without_kube_and_tokio() {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--no-default-features", "-e", "normal", "--prefix", "none"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let tree = String::from_utf8_lossy(&output.stdout);
+    assert!(tree.starts_with("quorate "), "{}", String::from_utf8_lossy(&output.stderr));
+    for line in tree.lines() {
+        let name = line.split(' ').next().unwrap_or_default();
+        assert!(!["kube", "k8s-openapi", "tokio"].contains(&name), "{line}");
+    }
+}
+
+#[test]
+fn a_plugin_from_outside_stands_among_the_refusals() {
+    let output = Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--example", "custom_plugin"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("ServiceWindow refuses 1: node(s) are due for service"), "{text}");
+}

@@ -109,10 +109,10 @@ fn our_pods_are_bound_by_us_beside_kube_scheduler_and_the_recording_replays() {
     let cluster = cluster_with_nodes(&plane, 3);
     let mut daemon = start_daemon(&plane);
     let _kube_scheduler = plane.start_scheduler();
-    let pods: Vec<Pod> = (0..60)
+    let pods: Vec<Pod> = (0..60_u32)
         .map(|number| {
             let pod = pod(NAMESPACE, &format!("p{number}")).request("cpu", "200m");
-            if number % 2 == 0 { pod.scheduler("quorate").build() } else { pod.build() }
+            if number.is_multiple_of(2) { pod.scheduler("quorate").build() } else { pod.build() }
         })
         .collect();
     cluster.create_all(&pods);
@@ -120,7 +120,7 @@ fn our_pods_are_bound_by_us_beside_kube_scheduler_and_the_recording_replays() {
 
     for (user, name) in bindings(&plane) {
         let number: u32 = name.trim_start_matches('p').parse().unwrap();
-        let expected = if number % 2 == 0 { ACCOUNT } else { "system:kube-scheduler" };
+        let expected = if number.is_multiple_of(2) { ACCOUNT } else { "system:kube-scheduler" };
         assert_eq!(user, expected, "{name}");
     }
     assert_no_overcommit(&cluster, 200, 4000);
