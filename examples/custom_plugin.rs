@@ -46,7 +46,7 @@ fn main() -> anyhow::Result<()> {
     let framework = Framework::new(&configuration.profiles[0], &registry)?;
 
     let mut snapshot = Snapshot::default();
-    for (name, label) in [("n1", "service"), ("n2", "none")] {
+    for (name, label) in [("n1", "service"), ("n2", "service")] {
         let text = format!(
             "{{metadata: {{name: {name}, labels: {{{label}: due}}}},
               status: {{allocatable: {{cpu: 4, memory: 8Gi, pods: 10}}}}}}"
@@ -55,7 +55,7 @@ fn main() -> anyhow::Result<()> {
     }
     let pod: Pod = serde_saphyr::from_str(
         "{metadata: {name: db-0, namespace: db, uid: db-0},
-          spec: {containers: [{name: c, resources: {requests: {cpu: 5}}}]}}",
+          spec: {containers: [{name: c, resources: {requests: {cpu: 1}}}]}}",
     )?;
     let (pod, view) = (PodInfo::new(&pod), snapshot.view());
     let filtered = framework.filter(&pod, &view)?;

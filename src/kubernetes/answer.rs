@@ -188,9 +188,6 @@ mod tests {
     #[test]
     fn a_refused_connection_was_never_used() {
         let check = |kind: io::ErrorKind, expected: bool| {
-            let inner = io::Error::from(kind);
-            let error = kube::Error::Service(Box::new(io::Error::other(inner)));
-            assert_eq!(never_left(&error), expected, "{kind}");
             let error = kube::Error::Service(Box::new(io::Error::from(kind)));
             assert_eq!(never_left(&error), expected, "{kind}");
         };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Scheduler;
+use super::binding::State;
 use super::event::{Change, Event};
 use crate::api::{self, Object};
 use crate::cache::PodChange;
@@ -85,6 +86,11 @@ impl Scheduler {
     /// The API server shows a pod on a node.
     fn on_landed(&mut self, pod: &Arc<PodInfo>, assumed: Option<&Str>, now: Instant) {
         let ours = self.bindings.remove(&pod.uid);
+        // The watch may be faster than the answer to the POST.
+        let unanswered = ours.as_ref().filter(|b| matches!(b.state, State::Posting(_)));
+        if let Some(binding) = unanswered.filter(|binding| binding.node == pod.node_name) {
+            self.report_scheduled(binding, now);
+        }
         let waited = self.queue.remove(&pod.uid);
         self.refusals.remove(&pod.uid);
         if let Some(queued) = waited.filter(|_| ours.is_some()) {

@@ -324,7 +324,8 @@ impl Scheduler {
             let (pod, node, outcome) = (&binding.pod.key, &binding.node, &reply.outcome);
             tracing::info!(%pod, %node, ?step, ?outcome, "A binding took another way.");
         } else if binding.state == State::Posting(id) {
-            self.report_scheduled(&uid, now);
+            let binding = binding.clone();
+            self.report_scheduled(&binding, now);
         }
         self.step(&uid, step, now);
     }

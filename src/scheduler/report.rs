@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::Scheduler;
+use super::binding::Binding;
 use super::effect::{Condition, Note, Op};
 use crate::framework::Diagnosis;
 use crate::metrics;

@@ -192,5 +192,5 @@ fn a_plugin_from_outside_stands_among_the_refusals() {
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("ServiceWindow refuses 1: node(s) are due for service"), "{text}");
+    assert!(text.contains("ServiceWindow refuses 2: node(s) are due for service"), "{text}");
 }

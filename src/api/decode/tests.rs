@@ -1,3 +1,5 @@
+//! The rules of this room, as tables of input and expected answer.
+
 use proptest::prelude::*;
 use serde::Serialize;
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! The rules of this room, as tables of input and expected answer.
+
 use super::*;
 use crate::api;
 use crate::plugins::fixture::{self, Scored};

@@ -1,3 +1,5 @@
+//! The rules of this room, as tables of input and expected answer.
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

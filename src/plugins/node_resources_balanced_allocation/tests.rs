@@ -1,3 +1,5 @@
+//! The rules of this room, as tables of input and expected answer.
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -44,7 +46,7 @@ fn a_pod_scores_by_how_much_it_evens_out() {
     check(&[], &[("cpu", "300")], 56);
     // From 1/4, 1/4 and 2/4, which is 88, to 2/4 of everything.
     check(&THREE, &[("cpu", "1"), ("memory", "4Gi"), ("a.b/gpu", "0")], 75);
-    check(&THREE, &[("cpu", "1"), ("memory", "4Gi"), ("a.b/gpu", "1")], 76);
+    check(&THREE, &[("cpu", "1"), ("memory", "4Gi"), ("a.b/gpu", "1")], 78);
     check(&["cpu", "a.b/gpu"], &[("cpu", "1"), ("a.b/gpu", "1")], 78);
     // One resource is always even with itself.
     check(&["cpu"], &[("cpu", "1")], 75);
@@ -160,5 +162,8 @@ fn arguments_that_cannot_be_used_are_named() {
         json!([{"name": "cpu"}, {"name": "cpu"}]),
         "resources[1].name: cpu: expected each resource once",
     );
-    check(json!([{"name": "cpu", "size": 1}]), "unknown field `size`, expected `name` or `weight`");
+    check(
+        json!([{"name": "cpu", "size": 1}]),
+        "resources[0].size: unknown field with value 1; expected one of name, weight",
+    );
 }

@@ -1,3 +1,5 @@
+//! The rules of this room, as tables of input and expected answer.
+
 mod filtering;
 mod scoring;
 
@@ -40,7 +42,7 @@ fn arguments_that_cannot_be_used_are_named() {
         strategy(json!({"type": "RequestedToCapacityRatio",
             "requestedToCapacityRatio": {"shape": shape}}))
     };
-    check(json!({"ignored": []}), "unknown field `ignored`");
+    check(json!({"ignored": []}), "ignored: unknown field");
     check(json!({"ignoredResources": ["a.b/"]}), "ignoredResources[0]: a.b/: ");
     check(json!({"ignoredResourceGroups": ["a.b", "a.b/c"]}), "ignoredResourceGroups[1]: a.b/c: ");
     check(json!({"ignoredResourceGroups": [""]}), "ignoredResourceGroups[0]: : ");
