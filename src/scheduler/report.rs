@@ -55,10 +55,7 @@ impl Scheduler {
         self.record(pod, "Warning", "FailedScheduling", "Scheduling", &text, now);
     }
 
-    pub(super) fn report_scheduled(&mut self, uid: &Str, now: Instant) {
-        let Some(binding) = self.bindings.get(uid) else {
-            return;
-        };
+    pub(super) fn report_scheduled(&mut self, binding: &Binding, now: Instant) {
         let pod = binding.pod.clone();
         let text = format!("Successfully assigned {} to {}", pod.key, binding.node);
         metrics::scheduled(&pod.scheduler_name, now.since(binding.decided_at));
