@@ -64,7 +64,7 @@ impl Process {
     }
 
     /// The process's number in the operating system.
-    #[allow(dead_code, reason = "the live bench reads what the process used")]
+    #[allow(dead_code, reason = "a measurement reads what the process used")]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
