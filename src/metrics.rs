@@ -28,6 +28,8 @@ struct Metrics {
     plugin_misbehaviour: IntCounterVec,
     bind_conflicts: IntCounter,
     bind_unknown: IntCounter,
+    bind_rejected: IntCounter,
+    kubelet_rejections: IntCounterVec,
     watch_staleness: GaugeVec,
     watch_lists: IntCounterVec,
     watch_unreadable: IntCounterVec,
@@ -119,7 +121,24 @@ impl Metrics {
                 &r,
                 IntCounter::new(
                     "quorate_bind_unknown_total",
-                    "Bindings whose outcome nobody knew, so that a fence was written.",
+                    "Bindings whose outcome nobody knew, so that a fence was needed.",
+                ),
+            ),
+            bind_rejected: register(
+                &r,
+                IntCounter::new(
+                    "quorate_bind_rejected_total",
+                    "Bindings that the API server did not take, which is a fault of ours.",
+                ),
+            ),
+            kubelet_rejections: register(
+                &r,
+                IntCounterVec::new(
+                    Opts::new(
+                        "quorate_kubelet_rejections_total",
+                        "Pods of ours that failed because their kubelet did not admit them.",
+                    ),
+                    &["reason"],
                 ),
             ),
             watch_staleness: register(
@@ -232,6 +251,17 @@ pub fn bind_conflict() {
 
 pub fn bind_unknown() {
     METRICS.bind_unknown.inc();
+}
+
+pub fn bind_rejected() {
+    METRICS.bind_rejected.inc();
+}
+
+/// A kubelet rejected a pod. Resources have any name, so the rarer ones share one series.
+pub fn kubelet_rejection(reason: &str) {
+    let known = ["OutOfcpu", "OutOfmemory", "OutOfephemeral-storage", "OutOfpods", "NodeAffinity"];
+    let reason = known.into_iter().find(|known| *known == reason).unwrap_or("OutOfOther");
+    METRICS.kubelet_rejections.with_label_values(&[reason]).inc();
 }
 
 /// A kind was last heard of so long ago.

@@ -247,6 +247,8 @@ pub struct PodStatus {
     pub start_time: Option<jiff::Timestamp>,
     #[serde(deserialize_with = "null_as_default", skip_serializing_if = "str_is_empty")]
     pub reason: Str,
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "str_is_empty")]
+    pub message: Str,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -75,16 +75,18 @@ impl Cache {
     /// Takes in a pod as the API server shows it. A pod of the same name and another uid must have
     /// been removed before.
     pub fn set_pod(&mut self, pod: &api::Pod) -> PodChange {
-        let mut new = PodInfo::new(pod);
+        // An answer may have told more than the watch has shown so far.
+        let known = self.pods.get(&pod.metadata.uid).map(|entry| &entry.info.resource_version);
+        if known.is_some_and(|known| newer(known, &pod.metadata.resource_version)) {
+            return PodChange::Nothing;
+        }
+        let new = PodInfo::new(pod);
         if new.terminal {
             return self.remove_pod(&new.key, &new.uid);
         }
         let Some(entry) = self.pods.get_mut(&new.uid) else {
             return self.add_pod(Arc::new(new));
         };
-        if newer(&entry.info.resource_version, &new.resource_version) {
-            new.resource_version = entry.info.resource_version.clone();
-        }
         let new = Arc::new(new);
         let old = std::mem::replace(&mut entry.info, new.clone());
         let node = if new.node_name.is_empty() { entry.state.node() } else { Some(&new.node_name) };
@@ -175,16 +177,6 @@ impl Cache {
         if entry.state.node().is_some() {
             entry.state = PodState::Pending;
             self.snapshot.remove_pod(uid);
-        }
-    }
-
-    /// An answer told of a version of the pod that the watch has not shown yet.
-    pub fn note_resource_version(&mut self, uid: &str, resource_version: &Str) {
-        let Some(entry) = self.pods.get_mut(uid) else {
-            return;
-        };
-        if newer(resource_version, &entry.info.resource_version) {
-            Arc::make_mut(&mut entry.info).resource_version = resource_version.clone();
         }
     }
 

@@ -101,15 +101,16 @@ fn a_deletion_of_an_earlier_pod_of_the_same_name_is_ignored() {
 }
 
 #[test]
-fn a_version_that_an_answer_told_is_kept_until_the_watch_has_it() {
+fn a_state_older_than_the_known_one_changes_nothing() {
     let mut cache = cache(&[versioned(waiting("a"), 5)]);
-    let version = |cache: &Cache| cache.pod("a").unwrap().resource_version.to_string();
-    cache.note_resource_version("a", &"9".into());
-    assert_eq!(version(&cache), "9");
-    cache.set_pod(&versioned(waiting("a"), 7));
-    assert_eq!(version(&cache), "9");
-    cache.set_pod(&versioned(waiting("a"), 10));
-    assert_eq!(version(&cache), "10");
+    // A look-up was faster than the watch.
+    assert!(matches!(
+        cache.set_pod(&versioned(bound("a", "n1"), 9)),
+        PodChange::Landed { assumed: None, .. }
+    ));
+    assert_eq!(cache.set_pod(&versioned(waiting("a"), 7)), PodChange::Nothing);
+    assert_eq!(cache.state("a"), Some(&PodState::Bound));
+    assert_eq!(cache.snapshot.pods_len(), 1);
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub enum ClusterEvent<'a> {
     },
     /// A namespace came, went or changed its labels.
     NamespaceChanged,
+    /// A node is used again that got no pods for a while.
+    NodeRested,
     /// A Service or a controller of pods came, went or changed.
     OwnerChanged,
 }
@@ -58,6 +60,7 @@ impl ClusterEvent<'_> {
             Self::PodRemoved(_) => "AssignedPodDelete",
             Self::WaitingPodUpdated { .. } => "TargetPodUpdate",
             Self::NamespaceChanged => "NamespaceUpdate",
+            Self::NodeRested => "NodeRested",
             Self::OwnerChanged => "ServiceUpdate",
         }
     }

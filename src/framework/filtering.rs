@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::builtin::{RESTING_NODES, RESTING_REASON, UNSUPPORTED_FIELDS};
 use super::diagnosis::Diagnosis;
 use super::framework::{CycleError, Framework, contained};
 use super::plugin::{Filter, Prepared, ReadyFilter};
@@ -44,9 +45,11 @@ impl Framework {
             return Ok(Filtered { feasible: Vec::new(), diagnosis });
         }
         let mut refusals = self.no_refusals();
+        let resting = view.snapshot().resting();
         let mut asked = present.clone();
+        asked.difference_with(&resting);
         let nominated = view.nodes().find(&pod.nominated_node);
-        if let Some(node) = nominated.filter(|node| present.contains(*node)) {
+        if let Some(node) = nominated.filter(|node| asked.contains(*node)) {
             let mut alone: NodeSet = [node].into_iter().collect();
             let run = self.run_filters(pod, view, &prepared, &mut alone, &mut refusals);
             if run.is_ok() && !alone.is_empty() {
@@ -63,6 +66,7 @@ impl Framework {
         diagnosis.nodes_outside = asked.len() - alive.len();
         self.run_filters(pod, view, &prepared, &mut alive, &mut refusals)?;
         diagnosis.refusals = self.named(refusals);
+        diagnosis.refusals.extend(rest(&resting, present));
         Ok(Filtered { feasible: alive.iter().collect(), diagnosis })
     }
 
@@ -74,6 +78,7 @@ impl Framework {
         };
         let mut alone: NodeSet = [node].into_iter().collect();
         alone.intersect_with(view.nodes().present());
+        alone.difference_with(&view.snapshot().resting());
         prepared.narrow(view, &mut alone);
         let mut refusals = self.no_refusals();
         let run = self.run_filters(pod, view, &prepared, &mut alone, &mut refusals);
@@ -93,7 +98,7 @@ impl Framework {
             rejected: None,
         };
         if let Some(status) = unsupported::reject(pod) {
-            prepared.reject(&unsupported::UNSUPPORTED_FIELDS.into(), status);
+            prepared.reject(&UNSUPPORTED_FIELDS.into(), status);
             return Ok(prepared);
         }
         if view.nodes().present().is_empty() {
@@ -253,6 +258,15 @@ impl Framework {
         let names = self.filters.iter().map(|(name, _)| name.clone());
         names.zip(refusals).filter(|(_, refusals)| !refusals.is_empty()).collect()
     }
+}
+
+/// What is said of nodes that are left out for a while.
+fn rest(resting: &NodeSet, present: &NodeSet) -> Option<(Str, Refusals)> {
+    let mut resting = resting.clone();
+    resting.intersect_with(present);
+    let mut refusals = Refusals::default();
+    refusals.refuse_set(&resting, Status::unschedulable(RESTING_REASON));
+    (!resting.is_empty()).then(|| (RESTING_NODES.into(), refusals))
 }
 
 impl<'a> PreparedFilters<'a> {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::plugin::{BindPlugin, PreEnqueuePlugin, QueueSortPlugin, SetPlugin};
 use super::registry::{ArgsError, Instance, Registry};
 use super::status::Status;
-use super::{ClusterEvent, Hint, unsupported};
+use super::{ClusterEvent, Hint, builtin};
 use crate::config::EffectiveProfile;
 use crate::metrics;
 use crate::model::Str;
@@ -95,8 +95,8 @@ impl Framework {
             // Nobody was asked, because there was no node.
             return Hint::Queue;
         }
-        if rejectors.contains(unsupported::UNSUPPORTED_FIELDS) {
-            return unsupported::hint(event);
+        if rejectors.iter().any(|name| builtin::hint(name, event) == Some(Hint::Queue)) {
+            return Hint::Queue;
         }
         let rejecting = self.filters.iter().filter(|(name, _)| rejectors.contains(name));
         let mut hints = rejecting.map(|(name, plugin)| {

@@ -1,5 +1,6 @@
 //! The extension points, the registry of plugins, and the runtime that runs the stages of a profile.
 
+mod builtin;
 mod cluster_event;
 mod diagnosis;
 mod filtering;
@@ -16,6 +17,7 @@ mod status;
 mod tests;
 mod unsupported;
 
+pub use builtin::{BINDING_REJECTED, RESTING_NODES, UNSUPPORTED_FIELDS};
 pub use cluster_event::{ClusterEvent, Hint};
 pub use diagnosis::Diagnosis;
 pub use filtering::{Filtered, PreparedFilters};
@@ -30,4 +32,4 @@ pub use refusals::{Refusals, StatusId};
 pub use registry::{ArgsError, Instance, Registration, Registry, decode_args};
 pub use scoring::ScoreColumn;
 pub use status::{Code, Status};
-pub use unsupported::{UNSUPPORTED_FIELDS, Unsupported, unsupported, unsupported_field};
+pub use unsupported::{Unsupported, unsupported, unsupported_field};

@@ -3,13 +3,9 @@
 
 use std::fmt;
 
-use super::{ClusterEvent, Hint, Status};
+use super::Status;
 use crate::api;
 use crate::snapshot::PodInfo;
-
-/// The name under which refusals for unsupported fields are reported. It is no plugin, so that no
-/// profile can switch it off.
-pub const UNSUPPORTED_FIELDS: &str = "UnsupportedFields";
 
 /// A field of a spec that decides on placement in a way that we do not know yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,11 +62,6 @@ impl fmt::Display for Unsupported<'_> {
 /// What rejects a pod that needs something unsupported.
 pub(super) fn reject(pod: &PodInfo) -> Option<Status> {
     unsupported_field(&pod.spec).map(Status::unresolvable)
-}
-
-/// Nothing helps such a pod but a change of the pod itself.
-pub(super) fn hint(event: &ClusterEvent<'_>) -> Hint {
-    Hint::queue_if(matches!(event, ClusterEvent::WaitingPodUpdated { .. }))
 }
 
 /// The field of a volume that upstream's volume plugins would look at. Sources that are no claim

@@ -32,8 +32,9 @@ use crate::scheduler::{Event, Scheduler};
 const DELIVERIES_MAX: usize = 64;
 /// Threads for connections and decoding, beside the one that decides.
 const WORKERS: usize = 2;
-/// Pods that have ended hold nothing.
-const NOT_ENDED: &str = "status.phase!=Succeeded,status.phase!=Failed";
+/// Pods that have succeeded hold nothing. Failed ones hold nothing either, but a pod that its kubelet
+/// did not admit is seen to fail; behind a selector it would only be seen to go.
+const NOT_SUCCEEDED: &str = "status.phase!=Succeeded";
 
 /// How to run.
 #[derive(Debug)]
@@ -117,7 +118,7 @@ fn start_feeds(desk: &Desk) {
             tokio::spawn(Feed::new(source, desk.clone()).run());
         };
     }
-    start!(Pods, "/api/v1/pods", Some(NOT_ENDED), Pod);
+    start!(Pods, "/api/v1/pods", Some(NOT_SUCCEEDED), Pod);
     start!(Nodes, "/api/v1/nodes", None, Node);
     start!(Namespaces, "/api/v1/namespaces", None, Namespace);
     start!(Services, "/api/v1/services", None, Service);

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::Scheduler;
-use super::binding::State;
 use super::event::{Change, Event};
 use crate::api::{self, Object};
 use crate::cache::PodChange;
@@ -17,6 +16,7 @@ impl Scheduler {
         match change {
             Change::Upsert(pod) => {
                 let key = pod.key();
+                self.note_kubelet(&pod, now);
                 // The name has a new owner, and the end of the old one was not seen.
                 if self.cache.uid_of(&key).is_some_and(|uid| *uid != pod.metadata.uid) {
                     let gone = self.cache.remove_pod(&key, "");
@@ -85,12 +85,10 @@ impl Scheduler {
 
     /// The API server shows a pod on a node.
     fn on_landed(&mut self, pod: &Arc<PodInfo>, assumed: Option<&Str>, now: Instant) {
-        let ours = self.bindings.remove(&pod.uid);
-        // The watch may be faster than the answer to the POST.
-        let unanswered = ours.as_ref().filter(|b| matches!(b.state, State::Posting(_)));
-        if let Some(binding) = unanswered.filter(|binding| binding.node == pod.node_name) {
-            self.report_scheduled(binding, now);
+        if self.bindings.get(&pod.uid).is_some_and(|binding| binding.node == pod.node_name) {
+            self.report_scheduled(&pod.uid, now);
         }
+        let ours = self.bindings.remove(&pod.uid);
         let waited = self.queue.remove(&pod.uid);
         self.refusals.remove(&pod.uid);
         if let Some(queued) = waited.filter(|_| ours.is_some()) {
@@ -160,7 +158,7 @@ impl Scheduler {
     }
 
     /// Wakes the waiting pods that the event may help.
-    fn wake(&mut self, event: &ClusterEvent<'_>, now: Instant) {
+    pub(super) fn wake(&mut self, event: &ClusterEvent<'_>, now: Instant) {
         let frameworks = &self.frameworks;
         let hint = |queued: &crate::queue::QueuedPod| {
             let framework = frameworks.get(&queued.pod.scheduler_name);

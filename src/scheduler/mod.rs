@@ -11,6 +11,8 @@ pub mod event;
 mod intake;
 pub mod recording;
 mod report;
+mod rest;
+mod steps;
 #[cfg(test)]
 mod tests;
 
@@ -20,18 +22,21 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::Xxh3;
 
-use self::binding::{Binding, CALL_DEADLINE, CONFIRM_DEADLINE, Requeue, State, Step};
+use self::binding::{
+    Binding, CALL_DEADLINE, CONFIRM_DEADLINE, FORBIDDEN_PAUSE_MIN, IN_DOUBT_MAX, State,
+};
 use self::cycle::Verdict;
 pub use self::effect::{Condition, Credit, Effect, EffectId, LeaseEpoch, Note, Op, Outcome};
 pub use self::event::{Change, Event, Reply};
 pub use self::report::Refusal;
+use self::rest::Resting;
 use crate::cache::Cache;
 use crate::config::EffectiveConfiguration;
 use crate::framework::{Diagnosis, Framework, ProfileError, Registry};
 use crate::metrics;
 use crate::model::{Instant, Str};
 use crate::queue::{BackoffLimits, Lengths, Queue, QueuedPod};
-use crate::snapshot::{Overlay, PodInfo};
+use crate::snapshot::PodInfo;
 
 /// How many pods one `advance` decides at most, so that events are not kept waiting.
 pub const DECISIONS_MAX: u32 = 64;
@@ -51,8 +56,12 @@ pub struct Scheduler {
     seed: u64,
     effects: u64,
     synced: bool,
-    /// Nothing is sent before: the API server asked for patience.
+    /// Nothing is decided before: the API server asked for patience, or forbids bindings.
     paused_until: Instant,
+    /// How long to pause when bindings are forbidden the next time.
+    forbidden_pause: std::time::Duration,
+    /// Nodes that get no pods for a while, because their kubelets rejected some.
+    resting: Resting,
     decisions: Xxh3,
 }
 
@@ -85,6 +94,8 @@ impl Scheduler {
             effects: 0,
             synced: false,
             paused_until: Instant::default(),
+            forbidden_pause: FORBIDDEN_PAUSE_MIN,
+            resting: Resting::default(),
             decisions: Xxh3::new(),
         })
     }
@@ -107,8 +118,9 @@ impl Scheduler {
         credit: Credit,
         out: &mut Vec<Effect>,
     ) -> Option<Instant> {
-        self.take_up_waiting(now);
-        let mut binds = credit.binds;
+        self.end_rests(now);
+        let in_doubt = self.take_up_waiting(now);
+        let mut binds = if in_doubt < IN_DOUBT_MAX { credit.binds } else { 0 };
         for _ in 0..DECISIONS_MAX {
             if !self.synced || binds == 0 || now < self.paused_until {
                 break;
@@ -185,14 +197,7 @@ impl Scheduler {
         self.note_decision(pod, node);
         self.refusals.remove(&pod.uid);
         self.cache.assume(&pod.uid, node);
-        let binding = Binding {
-            pod: pod.clone(),
-            node: node.clone(),
-            posted_version: "".into(),
-            state: State::Reserved,
-            posts: 0,
-            decided_at: now,
-        };
+        let binding = Binding::new(pod.clone(), node.clone(), now);
         self.bindings.insert(pod.uid.clone(), binding);
         self.post(&pod.uid.clone(), now);
     }
@@ -204,150 +209,6 @@ impl Scheduler {
         self.queue.refuse(&pod.uid, diagnosis.unschedulable_plugins(), now);
     }
 
-    /// Carries out one step of a binding machine.
-    fn step(&mut self, uid: &Str, step: Step, now: Instant) {
-        match step {
-            Step::Post if self.still_fits(uid) => self.post(uid, now),
-            Step::Post => self.roll_back(uid, Requeue::AtOnce, now),
-            Step::Fence => self.fence(uid, now),
-            Step::Check => self.check(uid, now),
-            Step::Confirm => self.set_state(uid, State::Confirming { since: now }),
-            Step::Pause(patience, then) => {
-                let until = now.plus(patience);
-                if then == binding::Again::Post {
-                    self.paused_until = self.paused_until.max(until);
-                }
-                self.set_state(uid, State::Waiting { until, then });
-            }
-            Step::RollBack(requeue) => self.roll_back(uid, requeue, now),
-        }
-    }
-
-    /// Looks at the node once more on the freshest state, as if the pod were not on it.
-    fn still_fits(&self, uid: &Str) -> bool {
-        let Some(binding) = self.bindings.get(uid) else {
-            return false;
-        };
-        let Some(framework) = self.frameworks.get(&binding.pod.scheduler_name) else {
-            return false;
-        };
-        let removed = [uid.clone()].into_iter().collect();
-        let view = self.cache.snapshot.view_with(Overlay { removed, ..Overlay::default() });
-        let Some(node) = view.nodes().find(&binding.node) else {
-            return false;
-        };
-        framework.fits(&binding.pod, &view, node)
-    }
-
-    fn post(&mut self, uid: &Str, now: Instant) {
-        let Some(binding) = self.bindings.get_mut(uid) else {
-            return;
-        };
-        let Some(framework) = self.frameworks.get(&binding.pod.scheduler_name) else {
-            return;
-        };
-        // The cache may know of a newer version than the decision did, from our own writes.
-        let pod = self.cache.pod(uid).unwrap_or(&binding.pod);
-        let written = framework.bind().binding(pod, &binding.node);
-        binding.posted_version = written.resource_version.clone();
-        binding.posts += 1;
-        let op = Op::Bind {
-            pod: binding.pod.key.clone(),
-            uid: written.uid,
-            resource_version: written.resource_version,
-            node: written.node,
-        };
-        let id = self.call(uid, op, now);
-        self.set_state(uid, State::Posting(id));
-    }
-
-    /// Writes `status.nominatedNodeName` at the version that the lost POST carried. The value has to
-    /// differ from what stands there: a write that changes nothing makes no new version.
-    fn fence(&mut self, uid: &Str, now: Instant) {
-        let Some(binding) = self.bindings.get(uid) else {
-            return;
-        };
-        self.cache.doubt(uid);
-        let pod = self.cache.pod(uid).unwrap_or(&binding.pod);
-        let same = pod.nominated_node == binding.node;
-        let op = Op::Fence {
-            pod: binding.pod.key.clone(),
-            uid: uid.clone(),
-            resource_version: binding.posted_version.clone(),
-            value: if same { "".into() } else { binding.node.clone() },
-        };
-        metrics::bind_unknown();
-        let id = self.call(uid, op, now);
-        self.set_state(uid, State::Fencing(id));
-    }
-
-    fn check(&mut self, uid: &Str, now: Instant) {
-        let Some(binding) = self.bindings.get(uid) else {
-            return;
-        };
-        let op = Op::GetPod { pod: binding.pod.key.clone() };
-        let id = self.call(uid, op, now);
-        self.set_state(uid, State::Checking(id));
-    }
-
-    fn roll_back(&mut self, uid: &Str, requeue: Requeue, now: Instant) {
-        self.bindings.remove(uid);
-        self.cache.forget(uid);
-        match requeue {
-            Requeue::AtOnce => self.queue.put_back(uid, now),
-            Requeue::AfterBackoff => self.queue.fail(uid, now),
-            Requeue::No => _ = self.queue.remove(uid),
-        }
-        if let Some(pod) = self.cache.pod(uid).cloned() {
-            self.wake_after_removal(&pod, now);
-        }
-    }
-
-    fn on_reply(&mut self, reply: Reply, now: Instant) {
-        let Some(uid) = self.calls.remove(&reply.id) else {
-            return;
-        };
-        let pod = reply.pod.map(|pod| PodInfo::new(&pod));
-        if let Some(pod) = pod.as_ref().filter(|pod| pod.uid == uid) {
-            self.cache.note_resource_version(&uid, &pod.resource_version);
-        }
-        let Some(binding) = self.bindings.get(&uid) else {
-            return;
-        };
-        let id = reply.id;
-        let awaited = [State::Posting(id), State::Fencing(id), State::Checking(id)];
-        if !awaited.contains(&binding.state) {
-            return;
-        }
-        let step = binding.on_reply(&reply.outcome, pod.as_ref());
-        if step != Step::Confirm {
-            let (pod, node, outcome) = (&binding.pod.key, &binding.node, &reply.outcome);
-            tracing::info!(%pod, %node, ?step, ?outcome, "A binding took another way.");
-        } else if binding.state == State::Posting(id) {
-            let binding = binding.clone();
-            self.report_scheduled(&binding, now);
-        }
-        self.step(&uid, step, now);
-    }
-
-    /// Takes up bindings whose pause is over, and looks up those that the watch does not show.
-    fn take_up_waiting(&mut self, now: Instant) {
-        let due: Vec<(Str, Step)> = self
-            .bindings
-            .iter()
-            .filter_map(|(uid, binding)| match binding.state {
-                State::Waiting { until, then } if until <= now => Some((uid.clone(), then.step())),
-                State::Confirming { since } if since.plus(CONFIRM_DEADLINE) <= now => {
-                    Some((uid.clone(), Step::Check))
-                }
-                _ => None,
-            })
-            .collect();
-        for (uid, step) in due {
-            self.step(&uid, step, now);
-        }
-    }
-
     fn next_wake(&self, now: Instant, binds_left: u32) -> Option<Instant> {
         let bindings = self.bindings.values().filter_map(|binding| match binding.state {
             State::Waiting { until, .. } => Some(until),
@@ -357,14 +218,7 @@ impl Scheduler {
         // Without credit the next reply is what moves things on.
         let queue = (self.synced && binds_left > 0).then(|| self.queue.next_wake(now)).flatten();
         let queue = queue.map(|at| at.max(self.paused_until));
-        bindings.chain(queue).min()
-    }
-
-    /// Sends a call about a pod and remembers who waits for the answer.
-    fn call(&mut self, uid: &Str, op: Op, now: Instant) -> EffectId {
-        let id = self.emit(op, now);
-        self.calls.insert(id, uid.clone());
-        id
+        bindings.chain(queue).chain(self.resting.next_end()).min()
     }
 
     fn emit(&mut self, op: Op, now: Instant) -> EffectId {
@@ -373,12 +227,6 @@ impl Scheduler {
         let epoch = LeaseEpoch::default();
         self.outbox.push_back(Effect { id, epoch, not_after: now.plus(CALL_DEADLINE), op });
         id
-    }
-
-    fn set_state(&mut self, uid: &Str, state: State) {
-        if let Some(binding) = self.bindings.get_mut(uid) {
-            binding.state = state;
-        }
     }
 
     fn note_decision(&mut self, pod: &PodInfo, node: &Str) {

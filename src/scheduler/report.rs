@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::Scheduler;
-use super::binding::Binding;
 use super::effect::{Condition, Note, Op};
+use super::rest::REST;
+use crate::api;
 use crate::framework::Diagnosis;
 use crate::metrics;
 use crate::model::{Instant, Str};
@@ -55,11 +56,31 @@ impl Scheduler {
         self.record(pod, "Warning", "FailedScheduling", "Scheduling", &text, now);
     }
 
-    pub(super) fn report_scheduled(&mut self, binding: &Binding, now: Instant) {
+    /// The pod is bound where we wanted it. That is told once, by whichever shows it first: the
+    /// answer to the POST, a look-up, or the watch.
+    pub(super) fn report_scheduled(&mut self, uid: &str, now: Instant) {
+        let Some(binding) = self.bindings.get_mut(uid).filter(|binding| !binding.told) else {
+            return;
+        };
+        binding.told = true;
         let pod = binding.pod.clone();
         let text = format!("Successfully assigned {} to {}", pod.key, binding.node);
         metrics::scheduled(&pod.scheduler_name, now.since(binding.decided_at));
         self.record(&pod, "Normal", "Scheduled", "Binding", &text, now);
+    }
+
+    pub(super) fn report_kubelet_rejection(&mut self, pod: &api::Pod, now: Instant) {
+        let Some(info) = self.cache.pod(&pod.metadata.uid).cloned() else {
+            return;
+        };
+        let (node, status) = (&pod.spec.node_name, &pod.status);
+        let text = format!(
+            "the kubelet of {node} rejected the pod: {}: {}; the node gets no pods of ours for {} s",
+            status.reason,
+            status.message,
+            REST.as_secs()
+        );
+        self.record(&info, "Warning", "RejectedByKubelet", "Binding", &text, now);
     }
 
     pub(super) fn report_lengths(&self) {

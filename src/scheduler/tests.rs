@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::binding::{CALL_DEADLINE, CONFIRM_DEADLINE};
+use super::binding::{CALL_DEADLINE, CONFIRM_DEADLINE, IN_DOUBT_MAX, POSTS_MAX};
+use super::rest::REST;
 use super::{Change, Credit, Effect, EffectId, Event, Op, Outcome, Reply, Scheduler};
 use crate::api;
 use crate::cache::PodState;
@@ -225,12 +226,68 @@ fn an_unknown_outcome_keeps_the_reservation_until_a_fence_succeeds() {
     // The other pod got the other node, because the first one still counts on its own.
     assert!(matches!(&effects[1].op, Op::Bind { node: other, .. } if **other != *node));
     assert!(matches!(cluster.state("a"), Some(PodState::Unknown { .. })));
+    // The fence proves that the pod is unbound: the same node is tried again at its new version.
     cluster.answer_with(effects[0].id, Outcome::Applied(None), Some(at_version(ours("a"), 6)));
-    assert_eq!(cluster.state("a"), Some(&PodState::Pending));
-    cluster.wait(Duration::from_secs(2));
+    assert!(matches!(cluster.state("a"), Some(PodState::Unknown { .. })));
     let again = cluster.advance();
     let Op::Bind { resource_version, node: second, .. } = &again[0].op else { panic!("{again:?}") };
     assert_eq!((&**resource_version, &**second), ("6", &*node));
+}
+
+#[test]
+fn a_binding_that_is_lost_again_and_again_goes_back_to_the_queue() {
+    let mut cluster = Cluster::new();
+    let (mut post, _) = posted(&mut cluster);
+    for posts in 1..=POSTS_MAX {
+        cluster.answer(post.id, Outcome::Unknown);
+        let fence = cluster.advance().remove(0);
+        let fenced = at_version(ours("a"), 5 + u64::from(posts));
+        cluster.answer_with(fence.id, Outcome::Applied(None), Some(fenced));
+        let next = cluster.advance();
+        assert_eq!(next.len(), usize::from(posts < POSTS_MAX), "{posts}: {next:?}");
+        post = next.into_iter().next().unwrap_or(post);
+    }
+    assert_eq!(cluster.state("a"), Some(&PodState::Pending));
+    cluster.wait(Duration::from_secs(1));
+    assert_eq!(cluster.advance().len(), 1, "after its back-off");
+}
+
+#[test]
+fn a_fence_that_fails_is_tried_again_after_longer_and_longer() {
+    let mut cluster = Cluster::new();
+    let (post, _) = posted(&mut cluster);
+    cluster.answer(post.id, Outcome::Unknown);
+    let mut fence = cluster.advance().remove(0);
+    for seconds in [1, 2, 4, 8] {
+        cluster.answer(fence.id, Outcome::Unknown);
+        cluster.wait(Duration::from_millis(seconds * 1000 - 1));
+        assert_eq!(cluster.advance(), [], "before {seconds} s");
+        cluster.wait(Duration::from_millis(1));
+        fence = cluster.advance().remove(0);
+        assert!(matches!(fence.op, Op::Fence { .. }));
+    }
+}
+
+#[test]
+fn with_too_many_bindings_in_doubt_nothing_new_is_decided() {
+    let mut cluster = Cluster::new();
+    cluster.see_node(node("big").allocatable(&[("cpu", "1000"), ("pods", "1000")]).build());
+    for number in 0..=IN_DOUBT_MAX {
+        cluster.see(&ours(&format!("p{number}")));
+    }
+    let mut posts = Vec::new();
+    while posts.len() < IN_DOUBT_MAX {
+        let left = u32::try_from(IN_DOUBT_MAX - posts.len()).unwrap();
+        posts.extend(cluster.advance_with(Credit { binds: left }));
+    }
+    for post in &posts {
+        cluster.answer(post.id, Outcome::Unknown);
+    }
+    let fences = cluster.advance();
+    assert!(fences.iter().all(|effect| matches!(effect.op, Op::Fence { .. })), "{fences:?}");
+    assert_eq!(cluster.scheduler.in_flight(), IN_DOUBT_MAX);
+    cluster.answer(fences[0].id, refused(404));
+    assert_eq!(cluster.advance().len(), 1, "room for one more");
 }
 
 #[test]
@@ -247,12 +304,11 @@ fn a_refused_fence_is_settled_by_looking_up_the_pod() {
         cluster.answer_with(get.id, outcome, found);
         assert_eq!(cluster.state("a").cloned(), expected);
     };
-    let unknown = |node: &str| Some(PodState::Unknown { node: node.into() });
     let (_, chosen) = posted(&mut Cluster::new());
     let elsewhere = if chosen == "n1" { "n2" } else { "n1" };
-    // It had landed: the watch will show it, and until then it counts.
-    check(Some(bound("a", &chosen, 6)), unknown(&chosen));
-    check(Some(bound("a", elsewhere, 6)), Some(PodState::Pending));
+    // Wherever it has landed, it counts there before the watch shows it.
+    check(Some(bound("a", &chosen, 6)), Some(PodState::Bound));
+    check(Some(bound("a", elsewhere, 6)), Some(PodState::Bound));
     check(None, Some(PodState::Pending));
 }
 
@@ -276,9 +332,10 @@ fn a_conflict_with_a_changed_pod_is_decided_anew() {
     let get = cluster.advance().remove(0);
     let mut changed = at_version(ours("a"), 8);
     changed.metadata.labels = [("shard", "2")].into_iter().collect();
+    changed.spec.node_selector = [("kubernetes.io/hostname".into(), "n3".into())].into();
     cluster.answer_with(get.id, Outcome::Applied(None), Some(changed));
     assert_eq!(cluster.state("a"), Some(&PodState::Pending));
-    assert_eq!(cluster.advance(), []);
+    assert_eq!(cluster.advance(), [], "its new selector matches no node");
 }
 
 #[test]
@@ -322,6 +379,89 @@ fn other_answers_give_the_reservation_up() {
     check(refused(404), false);
     check(refused(403), false);
     check(refused(422), false);
+}
+
+#[test]
+fn forbidden_bindings_pause_everybody_for_longer_and_longer() {
+    let mut cluster = Cluster::new();
+    let (mut post, _) = posted(&mut cluster);
+    cluster.see(&ours("b"));
+    for seconds in [1, 2, 4] {
+        cluster.answer(post.id, refused(403));
+        assert_eq!(cluster.advance(), [], "{seconds}");
+        cluster.wait(Duration::from_secs(seconds) - Duration::from_millis(1));
+        assert_eq!(cluster.advance_with(Credit { binds: 1 }), [], "{seconds}");
+        cluster.wait(Duration::from_millis(1));
+        post = cluster.advance_with(Credit { binds: 1 }).remove(0);
+    }
+    cluster.answer(post.id, Outcome::Applied(None));
+    assert_eq!(cluster.advance().len(), 1);
+}
+
+#[test]
+fn a_binding_that_the_api_server_does_not_understand_is_not_repeated() {
+    let mut cluster = Cluster::new();
+    let (post, _) = posted(&mut cluster);
+    cluster.answer(post.id, refused(422));
+    let mut changed = at_version(ours("a"), 9);
+    for event in ["nothing", "a node", "the pod"] {
+        cluster.wait(Duration::from_secs(30));
+        match event {
+            "a node" => cluster.see_node(node("n3").allocatable(&[("cpu", "9")]).build()),
+            "the pod" => {
+                changed.metadata.labels = [("shard", "2")].into_iter().collect();
+                cluster.see(&changed);
+            }
+            _ => {}
+        }
+        assert_eq!(cluster.advance().len(), usize::from(event == "the pod"), "{event}");
+    }
+    let text = "FailedScheduling the API server rejected the binding with code 422";
+    assert_eq!(cluster.told(), [text]);
+}
+
+#[test]
+fn a_node_whose_kubelet_rejects_a_pod_of_ours_rests() {
+    let check = |reason: &str, scheduler: &str, rests: bool| {
+        let mut cluster = Cluster::new();
+        let (_, node) = posted(&mut cluster);
+        let other = if node == "n1" { "n2" } else { "n1" };
+        let mut pod = bound("a", &node, 6);
+        pod.spec.scheduler_name = scheduler.into();
+        cluster.see(&pod);
+        cluster.see(&bound("full", other, 7));
+        pod.metadata.resource_version = "8".into();
+        pod.status.phase = "Failed".into();
+        pod.status.reason = reason.into();
+        cluster.see(&pod);
+        cluster.see(&ours("b"));
+        let decided = cluster.advance();
+        assert_eq!(decided.is_empty(), rests, "{reason}");
+        if rests {
+            let told = cluster.told().join("; ");
+            assert!(told.contains(&format!("RejectedByKubelet the kubelet of {node}")), "{told}");
+            assert!(told.contains("1 Insufficient cpu, 1 node(s) rest because"), "{told}");
+            cluster.wait(REST);
+            assert_eq!(cluster.advance().len(), 1, "after its rest");
+        }
+    };
+    check("OutOfcpu", PROFILE, true);
+    check("NodeAffinity", PROFILE, true);
+    check("Evicted", PROFILE, false);
+    check("OutOfcpu", "default-scheduler", false);
+}
+
+#[test]
+fn failures_of_the_past_that_a_list_shows_let_no_node_rest() {
+    let mut cluster = Cluster::new();
+    let mut failed = bound("old", "n1", 3);
+    failed.status.phase = "Failed".into();
+    failed.status.reason = "OutOfcpu".into();
+    cluster.see(&failed);
+    cluster.see(&ours("a"));
+    cluster.see(&ours("b"));
+    assert_eq!(cluster.advance().len(), 2);
+    assert_eq!(cluster.told(), Vec::<String>::new());
 }
 
 #[test]

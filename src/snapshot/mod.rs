@@ -17,7 +17,7 @@ mod topology;
 mod view;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -57,6 +57,8 @@ pub struct Snapshot {
     matches: RefCell<MatchCounts>,
     /// The pods for which nodes were set aside, by the node's name.
     nominated: BTreeMap<Str, BTreeMap<Str, Arc<PodInfo>>>,
+    /// Nodes that are to get no pods for a while, whatever fits.
+    resting: BTreeSet<Str>,
     /// For each protocol and port that is taken: on which nodes, under which address.
     ports: FxHashMap<(Str, i32), Vec<(NodeIndex, Str)>>,
 }
@@ -191,6 +193,20 @@ impl Snapshot {
             pods.remove(uid);
             !pods.is_empty()
         });
+    }
+
+    /// Lets a node rest, or ends its rest.
+    pub fn set_resting(&mut self, node: &Str, rests: bool) {
+        if rests {
+            self.resting.insert(node.clone());
+        } else {
+            self.resting.remove(node);
+        }
+    }
+
+    /// The nodes that are to get no pods for a while.
+    pub fn resting(&self) -> NodeSet {
+        self.resting.iter().filter_map(|name| self.nodes.find(name)).collect()
     }
 
     /// A view of the cluster as it is.

@@ -1,0 +1,222 @@
+//! Carries out the steps of the binding machines, and takes in the answers that move them on.
+
+use super::Scheduler;
+use super::binding::{
+    CONFIRM_DEADLINE, FORBIDDEN_PAUSE_MAX, FORBIDDEN_PAUSE_MIN, Requeue, State, Step,
+};
+use super::effect::{EffectId, Op, Outcome};
+use super::event::{Change, Reply};
+use crate::framework::BINDING_REJECTED;
+use crate::metrics;
+use crate::model::{Instant, Str};
+use crate::snapshot::Overlay;
+
+impl Scheduler {
+    /// Takes in the answer to an effect.
+    pub(super) fn on_reply(&mut self, reply: Reply, now: Instant) {
+        let Some(uid) = self.calls.remove(&reply.id) else {
+            return;
+        };
+        let pod = reply.pod;
+        let has_pod = pod.is_some();
+        if let Some(pod) = pod {
+            // It is as good as a watched one, and may be newer than what the watch has shown.
+            self.on_pod(Change::Upsert(pod), now);
+        }
+        let Some(binding) = self.bindings.get_mut(&uid) else {
+            return;
+        };
+        let id = reply.id;
+        let awaited = [State::Posting(id), State::Fencing(id), State::Checking(id)];
+        if !awaited.contains(&binding.state) {
+            return;
+        }
+        let known = self.cache.pod(&uid).filter(|_| has_pod);
+        let step = binding.on_reply(&reply.outcome, known.map(|pod| &**pod));
+        match reply.outcome {
+            Outcome::Applied(_) => self.forbidden_pause = FORBIDDEN_PAUSE_MIN,
+            Outcome::Unknown if step == Step::Fence => metrics::bind_unknown(),
+            _ => {}
+        }
+        if step != Step::Confirm {
+            let (pod, node, outcome) = (&binding.pod.key, &binding.node, &reply.outcome);
+            tracing::info!(%pod, %node, ?step, ?outcome, "A binding took another way.");
+        } else {
+            self.report_scheduled(&uid, now);
+        }
+        self.step(&uid, step, now);
+    }
+
+    /// Takes up bindings whose pause is over, and looks up those that the watch does not show.
+    /// Returns how many are in doubt.
+    pub(super) fn take_up_waiting(&mut self, now: Instant) -> usize {
+        let due: Vec<(Str, Step)> = self
+            .bindings
+            .iter()
+            .filter_map(|(uid, binding)| match binding.state {
+                State::Waiting { until, then } if until <= now => Some((uid.clone(), then.step())),
+                State::Confirming { since } if since.plus(CONFIRM_DEADLINE) <= now => {
+                    Some((uid.clone(), Step::Check))
+                }
+                _ => None,
+            })
+            .collect();
+        for (uid, step) in due {
+            self.step(&uid, step, now);
+        }
+        self.bindings.values().filter(|binding| binding.state.is_in_doubt()).count()
+    }
+
+    /// Sends the binding of a pod for which a node is reserved.
+    pub(super) fn post(&mut self, uid: &Str, now: Instant) {
+        let Some(binding) = self.bindings.get_mut(uid) else {
+            return;
+        };
+        let Some(framework) = self.frameworks.get(&binding.pod.scheduler_name) else {
+            return;
+        };
+        // The cache may know of a newer version than the decision did, from our own writes.
+        let pod = self.cache.pod(uid).unwrap_or(&binding.pod);
+        let written = framework.bind().binding(pod, &binding.node);
+        binding.posted_version = written.resource_version.clone();
+        binding.posts += 1;
+        let op = Op::Bind {
+            pod: binding.pod.key.clone(),
+            uid: written.uid,
+            resource_version: written.resource_version,
+            node: written.node,
+        };
+        let id = self.call(uid, op, now);
+        self.set_state(uid, State::Posting(id));
+    }
+
+    /// Sends a call about a pod and remembers who waits for the answer.
+    pub(super) fn call(&mut self, uid: &Str, op: Op, now: Instant) -> EffectId {
+        let id = self.emit(op, now);
+        self.calls.insert(id, uid.clone());
+        id
+    }
+
+    /// Carries out one step of a binding machine.
+    fn step(&mut self, uid: &Str, step: Step, now: Instant) {
+        match step {
+            Step::Post => match self.recheck(uid) {
+                None => self.post(uid, now),
+                Some(requeue) => self.roll_back(uid, requeue, now),
+            },
+            Step::Fence => self.fence(uid, now),
+            Step::Check => self.check(uid, now),
+            Step::Confirm => self.set_state(uid, State::Confirming { since: now }),
+            Step::Pause(patience, then) => {
+                self.set_state(uid, State::Waiting { until: now.plus(patience), then });
+            }
+            Step::PauseAll(patience, then) => {
+                let until = now.plus(patience);
+                self.paused_until = self.paused_until.max(until);
+                self.set_state(uid, State::Waiting { until, then });
+            }
+            Step::RollBack(requeue) => self.roll_back(uid, requeue, now),
+        }
+    }
+
+    /// Looks at pod and node once more on the freshest state, as if the pod were not on its node.
+    /// Says where the pod goes if the binding must not be posted any more.
+    fn recheck(&self, uid: &Str) -> Option<Requeue> {
+        let Some(binding) = self.bindings.get(uid) else {
+            return Some(Requeue::No);
+        };
+        let (Some(pod), Some(framework)) =
+            (self.cache.pod(uid), self.frameworks.get(&binding.pod.scheduler_name))
+        else {
+            return Some(Requeue::No);
+        };
+        if pod.terminating {
+            return Some(Requeue::No);
+        }
+        if pod.differs_for_placement(&binding.pod) {
+            return Some(Requeue::AtOnce);
+        }
+        let removed = [uid.clone()].into_iter().collect();
+        let view = self.cache.snapshot.view_with(Overlay { removed, ..Overlay::default() });
+        let node = view.nodes().find(&binding.node);
+        let fits = node.is_some_and(|node| framework.fits(pod, &view, node));
+        (!fits).then_some(Requeue::AtOnce)
+    }
+
+    /// Writes `status.nominatedNodeName` at the version that the lost POST carried. The value has to
+    /// differ from what stands there: a write that changes nothing makes no new version.
+    fn fence(&mut self, uid: &Str, now: Instant) {
+        let Some(binding) = self.bindings.get(uid) else {
+            return;
+        };
+        self.cache.doubt(uid);
+        let pod = self.cache.pod(uid).unwrap_or(&binding.pod);
+        let same = pod.nominated_node == binding.node;
+        let op = Op::Fence {
+            pod: binding.pod.key.clone(),
+            uid: uid.clone(),
+            resource_version: binding.posted_version.clone(),
+            value: if same { "".into() } else { binding.node.clone() },
+        };
+        let id = self.call(uid, op, now);
+        self.set_state(uid, State::Fencing(id));
+    }
+
+    fn check(&mut self, uid: &Str, now: Instant) {
+        let Some(binding) = self.bindings.get(uid) else {
+            return;
+        };
+        let op = Op::GetPod { pod: binding.pod.key.clone() };
+        let id = self.call(uid, op, now);
+        self.set_state(uid, State::Checking(id));
+    }
+
+    fn roll_back(&mut self, uid: &Str, requeue: Requeue, now: Instant) {
+        self.bindings.remove(uid);
+        self.cache.forget(uid);
+        match requeue {
+            Requeue::AtOnce => self.queue.put_back(uid, now),
+            Requeue::AfterBackoff => self.queue.fail(uid, now),
+            Requeue::Forbidden => {
+                self.pause_forbidden(now);
+                self.queue.fail(uid, now);
+            }
+            Requeue::Rejected(code) => self.quarantine(uid, code, now),
+            Requeue::No => _ = self.queue.remove(uid),
+        }
+        if let Some(pod) = self.cache.pod(uid).cloned() {
+            self.wake_after_removal(&pod, now);
+        }
+    }
+
+    /// Nobody may bind: to ask on behalf of every pod would only make noise. The pauses grow until
+    /// a call succeeds.
+    fn pause_forbidden(&mut self, now: Instant) {
+        if now < self.paused_until {
+            return;
+        }
+        self.paused_until = now.plus(self.forbidden_pause);
+        tracing::error!(pause = ?self.forbidden_pause, "The API server forbids bindings.");
+        self.forbidden_pause = (self.forbidden_pause * 2).min(FORBIDDEN_PAUSE_MAX);
+    }
+
+    /// The API server does not understand the binding, which is a fault of ours: to post it again
+    /// cannot help until something about the pod changes.
+    fn quarantine(&mut self, uid: &Str, code: u16, now: Instant) {
+        metrics::bind_rejected();
+        let Some(pod) = self.cache.pod(uid).cloned() else {
+            self.queue.remove(uid);
+            return;
+        };
+        let message = format!("the API server rejected the binding with code {code}");
+        tracing::error!(pod = %pod.key, code, "The API server rejected a binding.");
+        self.report_failure(&pod, "SchedulerError", &message, now);
+        self.queue.refuse(uid, [BINDING_REJECTED.into()].into_iter().collect(), now);
+    }
+
+    fn set_state(&mut self, uid: &Str, state: State) {
+        if let Some(binding) = self.bindings.get_mut(uid) {
+            binding.state = state;
+        }
+    }
+}
