@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use prometheus::{
-    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts,
-    Registry, exponential_buckets,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
+    exponential_buckets,
 };
 
 /// The process's metrics.
@@ -17,13 +17,13 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
 static TIMED: AtomicBool = AtomicBool::new(false);
 
 struct Metrics {
-    registry: Registry,
+    all: Registered,
     schedule_attempts: IntCounterVec,
     attempt_duration: HistogramVec,
     algorithm_duration: Histogram,
     sli_duration: HistogramVec,
     attempts_per_pod: Histogram,
-    pending_pods: IntGaugeVec,
+    pending_pods: GaugeVec,
     queue_incoming: IntCounterVec,
     plugin_misbehaviour: IntCounterVec,
     bind_conflicts: IntCounter,
@@ -37,146 +37,179 @@ struct Metrics {
     reports: IntCounterVec,
 }
 
+/// All metrics that there are, and what they are called.
+#[derive(Default)]
+struct Registered {
+    registry: Registry,
+    families: Vec<Family>,
+}
+
+/// What there is to know of a metric; `docs/operations.md` has all of them in a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Family {
+    pub name: &'static str,
+    pub labels: &'static [&'static str],
+    pub help: &'static str,
+}
+
+const SCHEDULE_ATTEMPTS: Family = Family {
+    name: "scheduler_schedule_attempts_total",
+    labels: &["result", "profile"],
+    help: "Scheduling cycles by result.",
+};
+const ATTEMPT_DURATION: Family = Family {
+    name: "scheduler_scheduling_attempt_duration_seconds",
+    labels: &["result", "profile"],
+    help: "Time from taking up a pod to its binding, or to its refusal.",
+};
+const ALGORITHM_DURATION: Family = Family {
+    name: "scheduler_scheduling_algorithm_duration_seconds",
+    labels: &[],
+    help: "Time for filtering and scoring one pod.",
+};
+const SLI_DURATION: Family = Family {
+    name: "scheduler_pod_scheduling_sli_duration_seconds",
+    labels: &["attempts"],
+    help: "Time from first seeing a pod to seeing it on its node.",
+};
+const ATTEMPTS_PER_POD: Family = Family {
+    name: "scheduler_pod_scheduling_attempts",
+    labels: &[],
+    help: "Cycles that a pod went through before it was scheduled.",
+};
+const PENDING_PODS: Family = Family {
+    name: "scheduler_pending_pods",
+    labels: &["queue"],
+    help: "Pods that wait, by queue.",
+};
+const QUEUE_INCOMING: Family = Family {
+    name: "scheduler_queue_incoming_pods_total",
+    labels: &["queue", "event"],
+    help: "Pods put into a queue.",
+};
+const PLUGIN_MISBEHAVIOUR: Family = Family {
+    name: "quorate_plugin_misbehaviour_total",
+    labels: &["plugin", "kind"],
+    help: "Cycles that a plugin ended by a panic or by a score out of range.",
+};
+const BIND_CONFLICTS: Family = Family {
+    name: "quorate_bind_conflicts_total",
+    labels: &[],
+    help: "Pods that another scheduler bound to a node other than ours.",
+};
+const BIND_UNKNOWN: Family = Family {
+    name: "quorate_bind_unknown_total",
+    labels: &[],
+    help: "Bindings whose outcome nobody knew, so that a fence was needed.",
+};
+const BIND_REJECTED: Family = Family {
+    name: "quorate_bind_rejected_total",
+    labels: &[],
+    help: "Bindings that the API server did not take, which is a fault of ours.",
+};
+const KUBELET_REJECTIONS: Family = Family {
+    name: "quorate_kubelet_rejections_total",
+    labels: &["reason"],
+    help: "Pods of ours that failed because their kubelet did not admit them.",
+};
+const WATCH_STALENESS: Family = Family {
+    name: "quorate_watch_staleness_seconds",
+    labels: &["kind"],
+    help: "Time since the last event or bookmark of a kind.",
+};
+const WATCH_LISTS: Family = Family {
+    name: "quorate_watch_lists_total",
+    labels: &["kind"],
+    help: "Complete lists of a kind.",
+};
+const WATCH_UNREADABLE: Family = Family {
+    name: "quorate_watch_unreadable_total",
+    labels: &["kind"],
+    help: "Objects of a kind that could not be read.",
+};
+const CALLS: Family = Family {
+    name: "quorate_calls_total",
+    labels: &["call", "outcome"],
+    help: "Calls of the binding machine by outcome.",
+};
+const REPORTS: Family = Family {
+    name: "quorate_reports_total",
+    labels: &["report", "outcome"],
+    help: "Conditions and events by outcome; dropped ones had no room.",
+};
+
 impl Metrics {
     fn new() -> Self {
-        let r = Registry::new();
+        let mut all = Registered::default();
         Self {
-            schedule_attempts: register(
-                &r,
-                IntCounterVec::new(
-                    Opts::new("scheduler_schedule_attempts_total", "Scheduling cycles by result."),
-                    &["result", "profile"],
-                ),
-            ),
-            attempt_duration: register(
-                &r,
-                HistogramVec::new(
-                    histogram(
-                        "scheduler_scheduling_attempt_duration_seconds",
-                        "Time from taking up a pod to its binding, or to its refusal.",
-                        (0.001, 15),
-                    ),
-                    &["result", "profile"],
-                ),
-            ),
-            algorithm_duration: register(
-                &r,
-                Histogram::with_opts(histogram(
-                    "scheduler_scheduling_algorithm_duration_seconds",
-                    "Time for filtering and scoring one pod.",
-                    (0.000_01, 20),
-                )),
-            ),
-            sli_duration: register(
-                &r,
-                HistogramVec::new(
-                    histogram(
-                        "scheduler_pod_scheduling_sli_duration_seconds",
-                        "Time from first seeing a pod to seeing it on its node.",
-                        (0.01, 20),
-                    ),
-                    &["attempts"],
-                ),
-            ),
-            attempts_per_pod: register(
-                &r,
-                Histogram::with_opts(histogram(
-                    "scheduler_pod_scheduling_attempts",
-                    "Cycles that a pod went through before it was scheduled.",
-                    (1.0, 5),
-                )),
-            ),
-            pending_pods: register(
-                &r,
-                IntGaugeVec::new(
-                    Opts::new("scheduler_pending_pods", "Pods that wait, by queue."),
-                    &["queue"],
-                ),
-            ),
-            queue_incoming: register(
-                &r,
-                IntCounterVec::new(
-                    Opts::new("scheduler_queue_incoming_pods_total", "Pods put into a queue."),
-                    &["queue", "event"],
-                ),
-            ),
-            plugin_misbehaviour: register(
-                &r,
-                IntCounterVec::new(
-                    Opts::new(
-                        "quorate_plugin_misbehaviour_total",
-                        "Cycles that a plugin ended by a panic or by a score out of range.",
-                    ),
-                    &["plugin", "kind"],
-                ),
-            ),
-            bind_conflicts: register(
-                &r,
-                IntCounter::new(
-                    "quorate_bind_conflicts_total",
-                    "Pods that another scheduler bound to a node other than ours.",
-                ),
-            ),
-            bind_unknown: register(
-                &r,
-                IntCounter::new(
-                    "quorate_bind_unknown_total",
-                    "Bindings whose outcome nobody knew, so that a fence was needed.",
-                ),
-            ),
-            bind_rejected: register(
-                &r,
-                IntCounter::new(
-                    "quorate_bind_rejected_total",
-                    "Bindings that the API server did not take, which is a fault of ours.",
-                ),
-            ),
-            kubelet_rejections: register(
-                &r,
-                IntCounterVec::new(
-                    Opts::new(
-                        "quorate_kubelet_rejections_total",
-                        "Pods of ours that failed because their kubelet did not admit them.",
-                    ),
-                    &["reason"],
-                ),
-            ),
-            watch_staleness: register(
-                &r,
-                GaugeVec::new(
-                    Opts::new(
-                        "quorate_watch_staleness_seconds",
-                        "Time since the last event or bookmark of a kind.",
-                    ),
-                    &["kind"],
-                ),
-            ),
-            watch_lists: counter(
-                &r,
-                "quorate_watch_lists_total",
-                "Complete lists of a kind.",
-                &["kind"],
-            ),
-            watch_unreadable: counter(
-                &r,
-                "quorate_watch_unreadable_total",
-                "Objects of a kind that could not be read.",
-                &["kind"],
-            ),
-            calls: counter(
-                &r,
-                "quorate_calls_total",
-                "Calls of the binding machine by outcome.",
-                &["call", "outcome"],
-            ),
-            reports: counter(
-                &r,
-                "quorate_reports_total",
-                "Conditions and events by outcome; dropped ones had no room.",
-                &["report", "outcome"],
-            ),
-            registry: r,
+            schedule_attempts: all.counters(SCHEDULE_ATTEMPTS),
+            attempt_duration: all.histograms(ATTEMPT_DURATION, (0.001, 15)),
+            algorithm_duration: all.histogram(ALGORITHM_DURATION, (0.000_01, 20)),
+            sli_duration: all.histograms(SLI_DURATION, (0.01, 20)),
+            attempts_per_pod: all.histogram(ATTEMPTS_PER_POD, (1.0, 5)),
+            pending_pods: all.gauges(PENDING_PODS),
+            queue_incoming: all.counters(QUEUE_INCOMING),
+            plugin_misbehaviour: all.counters(PLUGIN_MISBEHAVIOUR),
+            bind_conflicts: all.counter(BIND_CONFLICTS),
+            bind_unknown: all.counter(BIND_UNKNOWN),
+            bind_rejected: all.counter(BIND_REJECTED),
+            kubelet_rejections: all.counters(KUBELET_REJECTIONS),
+            watch_staleness: all.gauges(WATCH_STALENESS),
+            watch_lists: all.counters(WATCH_LISTS),
+            watch_unreadable: all.counters(WATCH_UNREADABLE),
+            calls: all.counters(CALLS),
+            reports: all.counters(REPORTS),
+            all,
         }
+    }
+}
+
+impl Registered {
+    fn counter(&mut self, family: Family) -> IntCounter {
+        self.register(family, IntCounter::with_opts(family.opts()))
+    }
+
+    fn counters(&mut self, family: Family) -> IntCounterVec {
+        self.register(family, IntCounterVec::new(family.opts(), family.labels))
+    }
+
+    fn gauges(&mut self, family: Family) -> GaugeVec {
+        self.register(family, GaugeVec::new(family.opts(), family.labels))
+    }
+
+    /// A histogram whose buckets start at `first` and double `count` times.
+    fn histogram(&mut self, family: Family, (first, count): (f64, usize)) -> Histogram {
+        self.register(family, Histogram::with_opts(family.histogram_opts(first, count)))
+    }
+
+    fn histograms(&mut self, family: Family, (first, count): (f64, usize)) -> HistogramVec {
+        let opts = family.histogram_opts(first, count);
+        self.register(family, HistogramVec::new(opts, family.labels))
+    }
+
+    /// Only a name that is used twice or malformed can fail, which the first test that writes any
+    /// metric would meet.
+    #[expect(clippy::expect_used, reason = "a wrong constant, found by every test")]
+    fn register<M: prometheus::core::Collector + Clone + 'static>(
+        &mut self,
+        family: Family,
+        metric: prometheus::Result<M>,
+    ) -> M {
+        let metric = metric.expect("metric names and labels are constants");
+        self.registry.register(Box::new(metric.clone())).expect("metric names are unique");
+        self.families.push(family);
+        metric
+    }
+}
+
+impl Family {
+    fn opts(self) -> Opts {
+        Opts::new(self.name, self.help)
+    }
+
+    fn histogram_opts(self, first: f64, count: usize) -> HistogramOpts {
+        let buckets = exponential_buckets(first, 2.0, count).unwrap_or_default();
+        HistogramOpts::from(self.opts()).buckets(buckets)
     }
 }
 
@@ -233,7 +266,7 @@ pub fn pod_scheduled(attempts: u32, after: Duration) {
 }
 
 pub fn pending_pods(queue: &str, pods: usize) {
-    METRICS.pending_pods.with_label_values(&[queue]).set(i64::try_from(pods).unwrap_or(i64::MAX));
+    METRICS.pending_pods.with_label_values(&[queue]).set(pods as f64);
 }
 
 pub fn queue_incoming(queue: &str, event: &str) {
@@ -292,27 +325,10 @@ pub fn report(report: &str, outcome: &str) {
 /// All metrics in the text format of Prometheus.
 pub fn render() -> String {
     let encoder = prometheus::TextEncoder::new();
-    encoder.encode_to_string(&METRICS.registry.gather()).unwrap_or_default()
+    encoder.encode_to_string(&METRICS.all.registry.gather()).unwrap_or_default()
 }
 
-fn counter(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-    register(registry, IntCounterVec::new(Opts::new(name, help), labels))
-}
-
-/// Options of a histogram whose buckets start at `first` and double `count` times.
-fn histogram(name: &str, help: &str, (first, count): (f64, usize)) -> HistogramOpts {
-    let buckets = exponential_buckets(first, 2.0, count).unwrap_or_default();
-    HistogramOpts::new(name, help).buckets(buckets)
-}
-
-/// Registers a metric. Only a name that is used twice or malformed can fail, which the first test
-/// that writes any metric would meet.
-#[expect(clippy::expect_used, reason = "a wrong constant, found by every test")]
-fn register<M: prometheus::core::Collector + Clone + 'static>(
-    registry: &Registry,
-    metric: prometheus::Result<M>,
-) -> M {
-    let metric = metric.expect("metric names and labels are constants");
-    registry.register(Box::new(metric.clone())).expect("metric names are unique");
-    metric
+/// All metrics, in the order of this file.
+pub fn families() -> &'static [Family] {
+    &METRICS.all.families
 }

@@ -215,7 +215,8 @@ impl PodState {
     }
 }
 
-/// Whether version `a` is newer than `b`. Versions are numbers that grow; what is none is never newer.
+/// Whether version `a` is newer than `b`. Versions are numbers that grow; what is none is never
+/// newer.
 fn newer(a: &str, b: &str) -> bool {
     match (a.parse::<u64>(), b.parse::<u64>()) {
         (Ok(a), Ok(b)) => a > b,

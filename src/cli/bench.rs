@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Subcommand, ValueEnum};
+use clap::{Subcommand, ValueEnum, value_parser};
 use serde::Serialize;
 
 use super::{Output, print, print_json};
@@ -32,13 +32,13 @@ struct CoreArgs {
     /// has a label of its own.
     #[arg(long, value_enum, default_value_t = ShapeArg::Basic)]
     shape: ShapeArg,
-    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, default_value_t = 5000, value_parser = value_parser!(u32).range(1..=100_000))]
     nodes: u32,
     /// Pods whose placement is measured.
-    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 5000, value_parser = value_parser!(u32).range(1..=1_000_000))]
     pods: u32,
     /// Pods that stand on nodes before.
-    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    #[arg(long, default_value_t = 20_000, value_parser = value_parser!(u32).range(..=1_000_000))]
     placed: u32,
     #[arg(long, default_value_t = 0)]
     seed: u64,

@@ -1,4 +1,4 @@
-//! The extension points, the registry of plugins, and the runtime that runs the stages of a profile.
+//! The extension points, the registry of plugins, and the runtime that runs a profile's stages.
 
 mod builtin;
 mod cluster_event;

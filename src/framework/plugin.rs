@@ -1,7 +1,8 @@
 //! The extension points: what a plugin may implement.
 //!
 //! There are two doors. [`SetPlugin`] is the one for speed: it narrows a set of nodes and fills a
-//! column of scores. [`NodePlugin`](super::NodePlugin) is the one for everybody: it thinks of one node at a time.
+//! column of scores. [`NodePlugin`](super::NodePlugin) is the one for everybody: it thinks of
+//! one node at a time.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Verdicts. A refusal is a `Status`, which is expected; a failure of the cycle is one with `Error`.
+//! Verdicts. A refusal is a `Status`, which is expected; a cycle's failure is one with `Error`.
 
 use serde::{Deserialize, Serialize};
 

@@ -171,7 +171,10 @@ fn the_first_refusal_of_a_node_is_reported() {
     check(
         json!({
             "A": {"refuse": {"n1": full()}},
-            "B": {"refuse": {"n2": full(), "n3": {"code": "Unschedulable", "reasons": ["x", "full"]}}},
+            "B": {"refuse": {
+                "n2": full(),
+                "n3": {"code": "Unschedulable", "reasons": ["x", "full"]},
+            }},
         }),
         "0/3 nodes are available: 1 x, 3 full. <A B>",
     );

@@ -1,8 +1,8 @@
 //! The scheduler: a pure state machine. `observe` tells it what happened, `advance` lets it decide
 //! and gives back what it wants done.
 //!
-//! The main path: `observe` puts events into cache and queue; `advance` pops a pod, [`cycle`] filters
-//! and scores, the cache assumes the node, and [`binding`] sees the pod onto it.
+//! The main path: `observe` puts events into cache and queue; `advance` pops a pod, [`cycle`]
+//! filters and scores, the cache assumes the node, and [`binding`] sees the pod onto it.
 
 pub mod binding;
 pub mod cycle;

@@ -1,8 +1,8 @@
 //! Recordings: everything that a scheduler was told, one JSON line each, and what it wanted done.
 //!
-//! The first line says how the scheduler was built. Then come its calls in their order: an `observe`
-//! with its event, an `advance` with a hash of the effects that it gave back. Nothing else reaches
-//! the core, so the same calls give the same effects again.
+//! The first line says how the scheduler was built. Then come its calls in their order: an
+//! `observe` with its event, an `advance` with a hash of the effects that it gave back. Nothing
+//! else reaches the core, so the same calls give the same effects again.
 
 use std::io::{self, BufRead};
 

@@ -143,8 +143,8 @@ impl Scheduler {
         (!fits).then_some(Requeue::AtOnce)
     }
 
-    /// Writes `status.nominatedNodeName` at the version that the lost POST carried. The value has to
-    /// differ from what stands there: a write that changes nothing makes no new version.
+    /// Writes `status.nominatedNodeName` at the version that the lost POST carried. The value has
+    /// to differ from what stands there: a write that changes nothing makes no new version.
     fn fence(&mut self, uid: &Str, now: Instant) {
         let Some(binding) = self.bindings.get(uid) else {
             return;

@@ -38,8 +38,8 @@ pub type Namespaces = BTreeMap<Str, Labels>;
 
 /// The questions asked of late, with their answers.
 ///
-/// An answer is computed once, from the pods that carry a label which the question demands, and from
-/// then on corrected with every pod that comes or goes.
+/// An answer is computed once, from the pods that carry a label which the question demands, and
+/// from then on corrected with every pod that comes or goes.
 #[derive(Debug, Default)]
 pub(super) struct MatchCounts {
     by_query: FxHashMap<Arc<PodQuery>, usize>,

@@ -44,8 +44,8 @@ use crate::model::{Labels, Str};
 
 /// A cluster, as far as placement depends on it.
 ///
-/// Questions about topology and matching pods are answered from memory where they were asked before;
-/// the answers sit behind a `RefCell`, because asking does not change the cluster.
+/// Questions about topology and matching pods are answered from memory where they were asked
+/// before; the answers sit behind a `RefCell`, because asking does not change the cluster.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     nodes: NodeTable,

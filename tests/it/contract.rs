@@ -135,7 +135,7 @@ fn bad_input_exits_with_2_and_one_line_that_names_file_field_and_value() {
     check(&["simulate", &count], &["count.yaml", "nodes[0].count", "0", "expected"]);
     let quantity = file(
         "quantity.yaml",
-        "apiVersion: v1\nkind: Node\nmetadata: { name: n1 }\nstatus: { allocatable: { cpu: 1x } }\n",
+        "{ apiVersion: v1, kind: Node, metadata: {name: n}, status: { allocatable: { cpu: 1x } } }",
     );
     check(&["simulate", "--snapshot", &quantity], &["quantity.yaml", "allocatable.cpu", "1x"]);
     check(&["simulate"], &["--snapshot"]);

@@ -43,7 +43,7 @@ impl Score for BalanceScore<'_> {
 }
 
 impl BalanceScore<'_> {
-    /// How even a node is, with the pod or without: 100 where the same share of everything is taken.
+    /// How even a node is, with the pod or without: 100 where equal shares of everything are taken.
     fn evenness(&self, blocks: &[Block], lane: usize, with: bool, fractions: &mut Vec<f64>) -> i64 {
         fractions.clear();
         for (resource, block) in self.resources.iter().zip(blocks) {

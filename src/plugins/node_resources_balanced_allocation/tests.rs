@@ -104,7 +104,8 @@ fn expected(resources: &[(i64, i64, i64)]) -> i64 {
 
 #[test]
 fn blocks_of_nodes_score_as_single_nodes_would() {
-    // The first nodes are usual, some later ones offer nothing of something or more than fits floats.
+    // The first nodes are usual, some later ones offer nothing of something, or more than fits
+    // floats.
     let offers = [7, 64, 1000, 31_999, (1 << 46) + 1, i64::MAX];
     let amounts: Vec<[i64; 4]> = (0..400_usize)
         .map(|n| {

@@ -1,7 +1,7 @@
 //! Refuses nodes on which too little is left.
 //!
-//! A word of the set of nodes is looked at as a whole: if every node of it has enough of everything,
-//! which a few subtractions show, nothing more is asked.
+//! A word of the set of nodes is looked at as a whole: if every node of it has enough of
+//! everything, which a few subtractions show, nothing more is asked.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -100,8 +100,8 @@ impl<'a> FitFilter<'a> {
             let taken = demand.taken.get(first..).unwrap_or_default();
             let request = demand.request;
             for ((sign, offer), taken) in signs.iter_mut().zip(allocatable).zip(taken) {
-                // The sign is set where the rest is below 0, and where it cannot be trusted, because
-                // an amount is negative or not below 2^62, or the request was not.
+                // The sign is set where the rest is below 0, and where it cannot be trusted,
+                // because an amount is negative or not below 2^62, or the request was not.
                 let rest = offer.wrapping_sub(*taken).wrapping_sub(request);
                 let amounts = offer | taken | request;
                 *sign |= rest | amounts | amounts << 1;

@@ -1,4 +1,4 @@
-//! NodeResourcesFit: a pod runs where enough is left of what it asks for, best where most or least is.
+//! NodeResourcesFit: a pod runs where enough is left of what it asks for, best where most is.
 
 mod args;
 mod filtering;
