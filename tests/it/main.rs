@@ -10,5 +10,7 @@ mod contract;
 #[cfg(feature = "kubernetes")]
 mod control_plane;
 #[cfg(feature = "kubernetes")]
+mod deploy;
+#[cfg(feature = "kubernetes")]
 mod end_to_end;
 mod tidy;
