@@ -142,14 +142,19 @@ fn the_deployment_is_admitted_under_the_restricted_standard_and_a_weaker_one_is_
         assert!(error.contains(violated), "{pointer}: {error}");
     };
     let container = "/spec/containers/0/securityContext";
-    check(&format!("{container}/privileged"), json!(true), "privileged");
     check(&format!("{container}/capabilities"), Value::Null, "unrestricted capabilities");
-    check(&format!("{container}/allowPrivilegeEscalation"), json!(true), "privilege");
+    let added = json!({"drop": ["ALL"], "add": ["NET_ADMIN"]});
+    check(&format!("{container}/capabilities"), added, "NET_ADMIN");
+    check(
+        &format!("{container}/allowPrivilegeEscalation"),
+        json!(true),
+        "allowPrivilegeEscalation != false",
+    );
     check("/spec/securityContext/runAsNonRoot", json!(false), "runAsNonRoot");
     check("/spec/securityContext/runAsUser", json!(0), "runAsUser=0");
     check("/spec/securityContext/seccompProfile", Value::Null, "seccompProfile");
     check("/spec/hostNetwork", json!(true), "host namespaces");
-    let root = json!({"name": "root", "hostPath": {"path": "/"}});
+    let root = json!({"name": "config", "hostPath": {"path": "/"}});
     check("/spec/volumes/0", root, "hostPath");
 }
 
