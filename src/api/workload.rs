@@ -85,6 +85,8 @@ pub struct Job {
     pub metadata: ObjectMeta,
     #[serde(deserialize_with = "null_as_default")]
     pub spec: JobSpec,
+    #[serde(deserialize_with = "null_as_default")]
+    pub status: JobStatus,
 }
 
 /// What the controllers of pods have in common.
@@ -114,6 +116,25 @@ pub struct JobSpec {
     pub suspend: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub template: Option<PodTemplate>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct JobStatus {
+    /// How many of its pods have succeeded, those that are gone included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub succeeded: Option<i32>,
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<JobCondition>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct JobCondition {
+    #[serde(rename = "type", deserialize_with = "null_as_default")]
+    pub type_: Str,
+    #[serde(deserialize_with = "null_as_default")]
+    pub status: Str,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

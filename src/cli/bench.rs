@@ -32,6 +32,7 @@ struct CoreArgs {
     /// has a label of its own.
     #[arg(long, value_enum, default_value_t = ShapeArg::Basic)]
     shape: ShapeArg,
+    /// Equal nodes over three zones.
     #[arg(long, default_value_t = 5000, value_parser = value_parser!(u32).range(1..=100_000))]
     nodes: u32,
     /// Pods whose placement is measured.
@@ -40,9 +41,11 @@ struct CoreArgs {
     /// Pods that stand on nodes before.
     #[arg(long, default_value_t = 20_000, value_parser = value_parser!(u32).range(..=1_000_000))]
     placed: u32,
+    /// Chooses among nodes of equal score.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    #[arg(long, value_enum, default_value_t)]
+    /// How to print the result.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     output: Output,
 }
 

@@ -22,7 +22,8 @@ const SCHEMA: &str = "quorate.dev/check-config/v1";
 pub struct Args {
     /// A SchedulerConfiguration, or a KubeSchedulerConfiguration as kube-scheduler reads it.
     file: PathBuf,
-    #[arg(long, value_enum, default_value_t)]
+    /// How to print the result.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     output: Output,
 }
 

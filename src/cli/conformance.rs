@@ -27,7 +27,8 @@ pub struct Args {
     /// Only this topic.
     #[arg(long)]
     topic: Option<String>,
-    #[arg(long, value_enum, default_value_t)]
+    /// How to print the result.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     output: Output,
 }
 
@@ -152,7 +153,7 @@ fn progress_bar(bytes: u64) -> ProgressBar {
 }
 
 fn text(report: &Report) -> String {
-    let mut table = new_table(&["topic", "compared", "mismatches", "skipped"]);
+    let mut table = new_table(&["topic", "compared", "mismatches", "skipped"], 1..4);
     for (topic, counts) in &report.by_topic {
         table.add_row([
             topic.to_string(),
@@ -161,7 +162,7 @@ fn text(report: &Report) -> String {
             counts.skipped.to_string(),
         ]);
     }
-    let mut text = format!("{table}\n\n");
+    let mut text = format!("{}\n\n", table.trim_fmt());
     for Difference { topic, id, pod, found } in &report.differences {
         let pod = pod.as_ref().map_or(String::new(), |pod| format!(", pod {pod}"));
         text += &format!("{topic}, {id}{pod}:\n");

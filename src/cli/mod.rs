@@ -11,7 +11,7 @@ mod simulate;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use comfy_table::{Table, presets};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 
 /// Exit code for a finding, a violation or a mismatch.
 pub const FOUND: u8 = 1;
@@ -43,7 +43,7 @@ enum Command {
     Simulate(simulate::Args),
 }
 
-/// How to print a result.
+/// How to print the result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// A table for people.
@@ -81,9 +81,15 @@ fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// An empty table for people.
-fn new_table(header: &[&str]) -> Table {
+/// An empty table for people. Columns of numbers stand on the right.
+fn new_table(header: &[&str], numbers: std::ops::Range<usize>) -> Table {
+    let rule = LineStyle::none().fill('─').junction('─');
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header);
+    table.load_style(TableStyle::new().header_separator(rule)).set_header(header);
+    for column in numbers {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
     table
 }

@@ -20,7 +20,8 @@ const SCHEMA: &str = "quorate.dev/replay/v1";
 pub struct Args {
     /// What `quorate run --record FILE` wrote.
     file: PathBuf,
-    #[arg(long, value_enum, default_value_t)]
+    /// How to print the result.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     output: Output,
 }
 

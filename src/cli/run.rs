@@ -14,7 +14,8 @@ use crate::telemetry::{self, LogFormat};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// How to reach the API server. Without it, as the ServiceAccount of the pod this runs in.
+    /// How to reach the API server. Without it the file that KUBECONFIG names, and without that the
+    /// ServiceAccount of the pod.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// A SchedulerConfiguration, or a KubeSchedulerConfiguration as kube-scheduler reads it.
@@ -29,7 +30,8 @@ pub struct Args {
     /// Chooses among nodes of equal score.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    #[arg(long, value_enum, default_value_t)]
+    /// What a line of the log looks like.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     log_format: LogFormat,
     /// A level (error, warn, info, debug, trace) or directives such as quorate=debug,kube=info.
     /// Without it RUST_LOG holds, and then info.
@@ -70,9 +72,10 @@ fn announce(configuration: &EffectiveConfiguration) {
         for notice in &profile.notices {
             tracing::warn!(schedulerName = scheduler_name, "{notice}");
         }
-        for plugin in &profile.unsupported {
-            let plugin = &**plugin;
-            tracing::warn!(schedulerName = scheduler_name, plugin, "A plugin is not supported.");
+        let unsupported: Vec<&str> = profile.unsupported.iter().map(|name| &**name).collect();
+        if !unsupported.is_empty() {
+            let plugins = unsupported.join(", ");
+            tracing::warn!(schedulerName = scheduler_name, plugins, "Not supported yet.");
         }
     }
 }

@@ -14,28 +14,30 @@ use crate::sim::report::{PodReport, Report, RunReport};
 use crate::sim::simulation::Simulation;
 
 /// How many waiting pods the text shows of each run.
-const PENDING_SHOWN_MAX: usize = 20;
+const PENDING_SHOWN_MAX: usize = 10;
 
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("input").required(true))]
 pub struct Args {
     /// A folder with experiment.yaml, such as simulations/quickstart.
-    #[arg(group = "input")]
+    #[arg(group = "input", value_name = "FOLDER")]
     experiment: Option<PathBuf>,
     /// A dump of a cluster: a file or a folder of plain Kubernetes objects. Its pending pods are
     /// scheduled, whatever their schedulerName.
-    #[arg(long, group = "input")]
+    #[arg(long, group = "input", value_name = "FILE|FOLDER")]
     snapshot: Option<PathBuf>,
-    /// A SchedulerConfiguration; with --snapshot only, an experiment names its own.
-    #[arg(long, requires = "snapshot")]
+    /// A configuration of ours or of kube-scheduler; with --snapshot only, an experiment names its
+    /// own.
+    #[arg(long, requires = "snapshot", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where all chance comes from; with --snapshot only, an experiment names its own.
     #[arg(long, default_value_t = 0, requires = "snapshot")]
     seed: u64,
-    #[arg(long, value_enum, default_value_t)]
+    /// How to print the result.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     output: Output,
     /// Exit with 1 if this is so.
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, value_name = "WHAT")]
     fail_on: Vec<FailOn>,
 }
 
@@ -81,28 +83,36 @@ fn progress_bar() -> ProgressBar {
 }
 
 fn text(report: &Report) -> String {
-    let mut text = format!(
-        "{}: profile {}, seed {}\n\n{}\n",
-        report.simulation,
-        report.profile,
-        report.seed,
-        runs_table(&report.runs),
-    );
+    let mut text =
+        format!("{}: profile {}, seed {}\n", report.simulation, report.profile, report.seed);
+    if !report.ignored.is_empty() {
+        let kinds = report.ignored.iter().map(|(kind, count)| format!("{count} {kind}"));
+        text += &format!("left out of the input: {}\n", kinds.collect::<Vec<_>>().join(", "));
+    }
+    text += &format!("\n{}\n", runs_table(&report.runs).trim_fmt());
     for run in &report.runs {
         if !run.spread.is_empty() {
-            text +=
-                &format!("\nReplicas, {}: the most on one …\n{}\n", run.name, spread_table(run));
+            text += &format!(
+                "\nReplicas that share one host, rack or zone at most, and over how many they are \
+                 spread ({}):\n\n{}\n",
+                run.name,
+                spread_table(run).trim_fmt(),
+            );
         }
     }
-    text += &pending_text(&report.pods);
+    for run in &report.runs {
+        text += &pending_text(run);
+    }
     text + &format!("\ndecisionsHash {}\n", report.decisions_hash)
 }
 
 fn runs_table(runs: &[RunReport]) -> Table {
-    let mut table = new_table(&["run", "nodes", "placed", "pending", "cpu", "memory", "time"]);
+    let header = ["run", "nodes", "placed", "pending", "cpu", "memory", "virtual time"];
+    let mut table = new_table(&header, 1..7);
     for run in runs {
         let used = |name: &str| {
-            run.utilisation.get(name).map_or("-".to_owned(), |used| format!("{} %", used.percent))
+            let used = run.utilisation.get(name).filter(|used| used.allocatable > 0);
+            used.map_or("-".to_owned(), |used| format!("{:.2} %", used.percent))
         };
         table.add_row([
             run.name.clone(),
@@ -118,11 +128,11 @@ fn runs_table(runs: &[RunReport]) -> Table {
 }
 
 fn spread_table(run: &RunReport) -> Table {
-    let mut table = new_table(&["workload", "placed", "host", "rack", "zone"]);
+    let mut table = new_table(&["workload", "placed", "host", "rack", "zone"], 1..5);
     for spread in &run.spread {
         let level = |name: &str| {
             let level = spread.levels.get(name);
-            level.map_or("-".to_owned(), |l| format!("{} (over {})", l.max, l.domains))
+            level.map_or("-".to_owned(), |l| format!("{} over {}", l.max, l.domains))
         };
         table.add_row([
             format!("{}/{}", spread.namespace, spread.workload),
@@ -136,24 +146,29 @@ fn spread_table(run: &RunReport) -> Table {
 }
 
 /// The pods that wait, with what stands in their way.
-fn pending_text(pods: &[PodReport]) -> String {
-    let waiting: Vec<&PodReport> = pods.iter().filter(|pod| pod.node.is_empty()).collect();
+fn pending_text(run: &RunReport) -> String {
+    let waiting: Vec<&PodReport> = run.pods.iter().filter(|pod| pod.node.is_empty()).collect();
     if waiting.is_empty() {
         return String::new();
     }
-    let mut table = new_table(&["pending pod", "nodes", "refused by", "because"]);
+    let mut table = new_table(&["pending pod", "nodes", "refused by", "because"], 1..2);
     for pod in waiting.iter().take(PENDING_SHOWN_MAX) {
-        let name = format!("{}/{}", pod.namespace, pod.name);
-        for (index, refusal) in pod.refusals.iter().enumerate() {
+        let mut name = format!("{}/{}", pod.namespace, pod.name);
+        for refusal in &pod.refusals {
+            let plugin = if refusal.plugin.is_empty() { "-" } else { &refusal.plugin };
             table.add_row([
-                if index == 0 { name.clone() } else { String::new() },
+                std::mem::take(&mut name),
                 refusal.nodes.to_string(),
-                refusal.plugin.to_string(),
+                plugin.to_owned(),
                 refusal.reason.to_string(),
             ]);
         }
     }
     let more = waiting.len().saturating_sub(PENDING_SHOWN_MAX);
-    let more = if more > 0 { format!("… and {more} more\n") } else { String::new() };
-    format!("\n{table}\n{more}")
+    let more = match more {
+        0 => String::new(),
+        more => format!("… and {more} more; --output json has them all.\n"),
+    };
+    let title = format!("Pods that wait, and what stands in their way ({})", run.name);
+    format!("\n{title}:\n\n{}\n{more}", table.trim_fmt())
 }

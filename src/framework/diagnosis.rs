@@ -6,6 +6,9 @@ use super::refusals::Refusals;
 use super::status::{Code, Status};
 use crate::model::Str;
 
+/// What is said of a cluster without nodes.
+const NO_NODES: &str = "no nodes available to schedule pods";
+
 /// What refused a pod on which nodes.
 #[derive(Clone, Debug, Default)]
 pub struct Diagnosis {
@@ -29,7 +32,7 @@ impl Diagnosis {
             return format!("{text} {}.", status.message());
         }
         if self.nodes == 0 {
-            return "no nodes available to schedule pods".to_owned();
+            return NO_NODES.to_owned();
         }
         let mut items: Vec<String> =
             self.reasons().into_iter().map(|(reason, nodes)| format!("{nodes} {reason}")).collect();
@@ -49,20 +52,28 @@ impl Diagnosis {
         plugins
     }
 
-    /// How many nodes each plugin refused for each reason.
+    /// How many nodes each plugin refused for each reason. Where there are no nodes no plugin did.
     pub fn by_plugin(&self) -> Vec<(Str, Str, usize)> {
         if let Some((plugin, status)) = &self.rejected {
             let plugin = plugin.clone().unwrap_or_else(|| self.narrowed_by_text().into());
             return vec![(plugin, status.message().into(), self.nodes)];
         }
-        let mut rows = Vec::new();
+        if self.nodes == 0 {
+            return vec![(Str::default(), NO_NODES.into(), 0)];
+        }
+        let mut rows: Vec<(Str, Str, usize)> = Vec::new();
         if self.nodes_outside > 0 {
             let plugin = self.narrowed_by_text().into();
             rows.push((plugin, self.outside_reason(), self.nodes_outside));
         }
         for (plugin, refusals) in &self.refusals {
             for (status, nodes) in refusals.counts().filter(|(_, nodes)| *nodes > 0) {
-                rows.push((plugin.clone(), status.message().into(), nodes));
+                let reason: Str = status.message().into();
+                // Whether eviction would help makes no difference here.
+                match rows.iter_mut().find(|row| row.0 == *plugin && row.1 == reason) {
+                    Some((.., sum)) => *sum += nodes,
+                    None => rows.push((plugin.clone(), reason, nodes)),
+                }
             }
         }
         rows

@@ -18,8 +18,8 @@ pub use instant::Instant;
 pub use labels::Labels;
 pub use names::is_label_key;
 pub use node_selector::{
-    NodeSelector, NodeSelectorError, NodeSelectorRequirement, NodeSelectorTerm, NodeTerms,
-    PreferredSchedulingTerm, PreferredTerms,
+    NODE_NAME_FIELD, NodeSelector, NodeSelectorError, NodeSelectorRequirement, NodeSelectorTerm,
+    NodeTerms, PreferredSchedulingTerm, PreferredTerms,
 };
 pub use quantity::{Format, Quantity, QuantityError};
 pub use resources::{

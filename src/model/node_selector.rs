@@ -10,7 +10,7 @@ use super::selector::check_names;
 use super::{Labels, Operator, Requirement, SelectorError, Str};
 
 /// The only field of a node that terms can name.
-const NODE_NAME_FIELD: &str = "metadata.name";
+pub const NODE_NAME_FIELD: &str = "metadata.name";
 
 /// Terms of which one must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -162,3 +162,154 @@ fn applied(pod: &api::Pod, event: Option<Event>) -> Answer {
 fn refused(code: u16) -> Answer {
     Answer { outcome: Outcome::Refused { code, retry_after: None }, pod: None, event: None }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::pod;
+
+    fn key() -> PodKey {
+        PodKey::new("default", "a")
+    }
+
+    /// A server with the pod `a`, at version 1.
+    fn server(pod: api::Pod) -> ApiServer {
+        let mut server = ApiServer::default();
+        assert!(server.create(pod).is_some());
+        server
+    }
+
+    fn bind(uid: &str, version: &str, node: &str) -> Op {
+        Op::Bind {
+            pod: key(),
+            uid: uid.into(),
+            resource_version: version.into(),
+            node: node.into(),
+        }
+    }
+
+    fn fence(uid: &str, version: &str, value: &str) -> Op {
+        Op::Fence {
+            pod: key(),
+            uid: uid.into(),
+            resource_version: version.into(),
+            value: value.into(),
+        }
+    }
+
+    fn condition(message: &str) -> Op {
+        let condition = Condition {
+            reason: "Unschedulable".into(),
+            message: message.into(),
+            observed_generation: 1,
+            transition: true,
+        };
+        Op::PatchCondition { pod: key(), uid: "default/a".into(), condition }
+    }
+
+    fn version(server: &ApiServer) -> &str {
+        server.pod(&key()).map_or("", |pod| &pod.metadata.resource_version)
+    }
+
+    /// The call is refused, and nothing has changed.
+    fn check_refused(server: &mut ApiServer, op: &Op, code: u16) {
+        let before = server.pod(&key()).cloned();
+        let answer = server.call(op);
+        assert_eq!(answer.outcome, Outcome::Refused { code, retry_after: None }, "{op:?}");
+        assert!(answer.event.is_none() && answer.pod.is_none(), "{op:?}");
+        assert_eq!(server.pod(&key()).cloned(), before, "{op:?}");
+    }
+
+    #[test]
+    fn a_binding_puts_the_pod_on_its_node_and_makes_a_version() {
+        let mut server = server(pod("a").nominated("n2").build());
+        server.call(&condition("no room"));
+        let answer = server.call(&bind("default/a", "2", "n1"));
+        assert_eq!(answer.outcome, Outcome::Applied(None));
+        assert!(answer.pod.is_none(), "the answer is a Status");
+        let bound = server.pod(&key()).unwrap();
+        assert_eq!((&*bound.spec.node_name, &*bound.status.nominated_node_name), ("n1", ""));
+        assert_eq!(&*bound.condition("PodScheduled").unwrap().status, "True");
+        assert_eq!(bound.status.conditions.len(), 1);
+        let Some(Event::Pod(Change::Upsert(seen))) = answer.event else {
+            panic!("watchers see it");
+        };
+        assert_eq!((&*seen, version(&server)), (bound, "3"));
+        assert_eq!(server.bound(), 1);
+    }
+
+    #[test]
+    fn a_binding_needs_the_very_pod_at_the_very_version() {
+        let mut server = server(pod("a").build());
+        check_refused(&mut server, &bind("other", "1", "n1"), 409);
+        check_refused(&mut server, &bind("default/a", "7", "n1"), 409);
+        let mut nobody = ApiServer::default();
+        check_refused(&mut nobody, &bind("default/a", "1", "n1"), 404);
+        // Without a version any will do, as upstream.
+        assert_eq!(server.call(&bind("default/a", "", "n1")).outcome, Outcome::Applied(None));
+    }
+
+    #[test]
+    fn a_pod_is_bound_once_and_neither_while_it_is_gated_nor_while_it_goes() {
+        let mut taken = server(pod("a").build());
+        taken.call(&bind("default/a", "1", "n1"));
+        check_refused(&mut taken, &bind("default/a", "2", "n1"), 409);
+        check_refused(&mut taken, &bind("default/a", "2", "n2"), 409);
+        assert_eq!(taken.bound(), 1);
+        for pod in [pod("a").gate("wait"), pod("a").terminating()] {
+            check_refused(&mut server(pod.build()), &bind("default/a", "1", "n1"), 409);
+        }
+    }
+
+    #[test]
+    fn a_fence_makes_a_version_that_no_lost_binding_can_pass() {
+        let mut server = server(pod("a").build());
+        let answer = server.call(&fence("default/a", "1", "n1"));
+        assert_eq!(answer.outcome, Outcome::Applied(Some("2".into())));
+        assert_eq!(&*answer.pod.unwrap().status.nominated_node_name, "n1");
+        check_refused(&mut server, &bind("default/a", "1", "n1"), 409);
+        check_refused(&mut server, &fence("default/a", "1", "n2"), 409);
+        check_refused(&mut server, &fence("other", "2", "n2"), 409);
+        check_refused(&mut ApiServer::default(), &fence("default/a", "1", "n1"), 404);
+    }
+
+    #[test]
+    fn a_binding_that_has_landed_is_not_fenced() {
+        let mut server = server(pod("a").build());
+        server.call(&bind("default/a", "1", "n1"));
+        check_refused(&mut server, &fence("default/a", "1", "n1"), 409);
+    }
+
+    #[test]
+    fn a_write_that_changes_nothing_makes_no_version_and_no_event() {
+        let mut server = server(pod("a").build());
+        assert!(server.call(&condition("no room")).event.is_some());
+        let again = server.call(&condition("no room"));
+        assert_eq!(again.outcome, Outcome::Applied(Some("2".into())));
+        assert!(again.event.is_none());
+        assert!(server.call(&condition("less room")).event.is_some());
+        assert_eq!(version(&server), "3");
+        let same = server.call(&fence("default/a", "3", ""));
+        assert!(same.event.is_none(), "a fence has to change the value");
+    }
+
+    #[test]
+    fn a_name_is_free_again_after_a_deletion_and_the_new_pod_is_another() {
+        let unnamed = || pod("a").build();
+        let mut server = server(unnamed());
+        assert!(server.create(unnamed()).is_none(), "the name is taken");
+        let Some(Event::Pod(Change::Delete { uid, .. })) = server.delete(&key()) else {
+            panic!("watchers see it");
+        };
+        assert_eq!(&*uid, "default/a");
+        assert!(server.delete(&key()).is_none());
+        check_refused(&mut server, &Op::GetPod { pod: key() }, 404);
+        let mut without_uid = unnamed();
+        without_uid.metadata.uid = "".into();
+        assert!(server.create(without_uid).is_some());
+        assert_eq!(&*server.pod(&key()).unwrap().metadata.uid, "sim-1");
+        assert_eq!(version(&server), "3");
+        let got = server.call(&Op::GetPod { pod: key() });
+        assert_eq!(got.outcome, Outcome::Applied(Some("3".into())));
+    }
+}

@@ -1,5 +1,6 @@
 //! The simulator: a virtual clock and a model of the API server around the same scheduler.
 
+pub mod admission;
 pub mod api_server;
 pub mod core_bench;
 pub mod expand;

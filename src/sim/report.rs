@@ -31,6 +31,8 @@ pub struct Report {
     pub simulation: String,
     pub seed: u64,
     pub profile: Str,
+    /// How many objects of other kinds the input had, which nothing here reads.
+    pub ignored: BTreeMap<Str, usize>,
     /// Pods that were pending at the start and have a node now, over all runs.
     pub placed: usize,
     pub pending: usize,
@@ -53,8 +55,9 @@ pub struct RunReport {
     pub utilisation: BTreeMap<Str, Utilisation>,
     pub spread: Vec<Spread>,
     pub decisions_hash: String,
+    /// Its part of the report's pods.
     #[serde(skip)]
-    pods: Vec<PodReport>,
+    pub pods: Vec<PodReport>,
 }
 
 /// One pod that was pending at the start.
@@ -111,6 +114,7 @@ impl Report {
             simulation: simulation.name.clone(),
             seed: simulation.seed,
             profile: simulation.profile(),
+            ignored: simulation.ignored().clone(),
             placed: runs.iter().map(|run| run.placed).sum(),
             pending: runs.iter().map(|run| run.pending).sum(),
             decisions_hash,
@@ -122,7 +126,7 @@ impl Report {
 
 impl RunReport {
     /// Looks at a finished run. `waiting` are the pods that were pending at the start.
-    pub fn new(run: &Run, world: &World, waiting: &[PodKey]) -> Self {
+    pub fn new(run: &Run, world: &World, waiting: &[PodKey], sets: &[api::ReplicaSet]) -> Self {
         let snapshot = &world.scheduler.cache().snapshot;
         let pods: Vec<PodReport> =
             waiting.iter().filter_map(|key| pod_report(world, world.api.pod(key)?)).collect();
@@ -134,7 +138,7 @@ impl RunReport {
             pending: pods.len() - placed,
             virtual_seconds: world.now().since(Instant::default()).as_secs_f64(),
             utilisation: utilisation(snapshot),
-            spread: spread(world, snapshot, waiting),
+            spread: spread(world, snapshot, waiting, &deployments(sets)),
             decisions_hash: world.scheduler.decisions_hash(),
             pods,
         }
@@ -143,13 +147,23 @@ impl RunReport {
 
 fn pod_report(world: &World, pod: &api::Pod) -> Option<PodReport> {
     let node = pod.spec.node_name.clone();
-    let refusals = if node.is_empty() {
-        world.scheduler.refusals(&pod.metadata.uid).to_vec()
-    } else {
-        Vec::new()
+    let refusals = match &*node {
+        "" if !pod.spec.scheduling_gates.is_empty() => vec![gated(world, pod)],
+        "" => world.scheduler.refusals(&pod.metadata.uid).to_vec(),
+        _ => Vec::new(),
     };
     let (namespace, name) = (pod.metadata.namespace.clone(), pod.metadata.name.clone());
     Some(PodReport { namespace, name, node, refusals })
+}
+
+/// A pod that was never tried, because its gates keep it out.
+fn gated(world: &World, pod: &api::Pod) -> Refusal {
+    let gates: Vec<&str> = pod.spec.scheduling_gates.iter().map(|gate| &*gate.name).collect();
+    Refusal {
+        plugin: "SchedulingGates".into(),
+        nodes: world.scheduler.cache().snapshot.nodes().present().len(),
+        reason: format!("waiting for scheduling gates: [{}]", gates.join(" ")).into(),
+    }
 }
 
 fn utilisation(snapshot: &Snapshot) -> BTreeMap<Str, Utilisation> {
@@ -170,9 +184,15 @@ fn utilisation(snapshot: &Snapshot) -> BTreeMap<Str, Utilisation> {
 }
 
 /// The spread of every workload that had a pending pod, its older pods included.
-fn spread(world: &World, snapshot: &Snapshot, waiting: &[PodKey]) -> Vec<Spread> {
+fn spread(
+    world: &World,
+    snapshot: &Snapshot,
+    waiting: &[PodKey],
+    deployments: &BTreeMap<PodKey, Str>,
+) -> Vec<Spread> {
+    let workload = |pod: &api::Pod| workload(pod, deployments);
     let pods = waiting.iter().filter_map(|key| world.api.pod(key));
-    let workloads: BTreeSet<(Str, Str)> = pods.filter_map(workload).collect();
+    let workloads: BTreeSet<(Str, Str)> = pods.filter_map(&workload).collect();
     let mut nodes: BTreeMap<(Str, Str), Vec<&Str>> =
         workloads.into_iter().map(|workload| (workload, Vec::new())).collect();
     for pod in world.api.pods().filter(|pod| !pod.spec.node_name.is_empty()) {
@@ -194,9 +214,25 @@ fn spread(world: &World, snapshot: &Snapshot, waiting: &[PodKey]) -> Vec<Spread>
     rows.collect()
 }
 
-/// The workload of a pod: its namespace, and the kind and name of its controller.
-fn workload(pod: &api::Pod) -> Option<(Str, Str)> {
+/// The Deployments of the ReplicaSets that have one.
+fn deployments(sets: &[api::ReplicaSet]) -> BTreeMap<PodKey, Str> {
+    let owned = sets.iter().filter_map(|set| {
+        let owner = set.metadata.controller().filter(|owner| &*owner.kind == "Deployment")?;
+        Some((api::Object::key(set), owner.name.clone()))
+    });
+    owned.collect()
+}
+
+/// The workload of a pod: its namespace, and the kind and name of its controller, or of the
+/// Deployment behind that.
+fn workload(pod: &api::Pod, deployments: &BTreeMap<PodKey, Str>) -> Option<(Str, Str)> {
     let owner = pod.metadata.controller()?;
-    let name = format!("{}/{}", owner.kind, owner.name);
-    Some((pod.metadata.namespace.clone(), name.into()))
+    let namespace = pod.metadata.namespace.clone();
+    let set = PodKey::new(namespace.clone(), owner.name.clone());
+    let deployment = deployments.get(&set).filter(|_| &*owner.kind == "ReplicaSet");
+    let name = match deployment {
+        Some(deployment) => format!("Deployment/{deployment}"),
+        None => format!("{}/{}", owner.kind, owner.name),
+    };
+    Some((namespace, name.into()))
 }

@@ -1,7 +1,9 @@
 //! From an experiment or a snapshot to a finished run.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::admission::admit;
 use super::expand::missing_pods;
 use super::experiment::{Experiment, ExperimentError, Run, Trace};
 use super::input::{InputError, read_snapshot};
@@ -108,6 +110,11 @@ impl Simulation {
         Ok(Report::new(self, reports))
     }
 
+    /// How many objects of other kinds the input has.
+    pub fn ignored(&self) -> &BTreeMap<Str, usize> {
+        &self.objects.other
+    }
+
     /// The profile that decides.
     pub fn profile(&self) -> Str {
         let first = self.configuration.profiles.first();
@@ -139,7 +146,7 @@ impl Simulation {
             let waiting = lengths.active + lengths.backoff + lengths.unschedulable + lengths.gated;
             progress(Progress { pods, bound: world.bound(), waiting });
         });
-        Ok(RunReport::new(run, &world, &waiting))
+        Ok(RunReport::new(run, &world, &waiting, &objects.replica_sets))
     }
 
     /// The cluster of one run, and the pods that come to it.
@@ -154,11 +161,14 @@ impl Simulation {
             taken
         });
         let profile = self.profile();
-        let missing = missing_pods(&objects);
-        let (mut pending, placed): (Vec<_>, Vec<_>) = std::mem::take(&mut objects.pods)
-            .into_iter()
-            .chain(missing)
-            .partition(|pod| pod.spec.node_name.is_empty() && !pod.is_terminal());
+        let missing = missing_pods(&mut objects);
+        let mut pods = std::mem::take(&mut objects.pods);
+        // Pods that have ended hold nothing, not even their names.
+        pods.retain(|pod| !pod.is_terminal());
+        pods.extend(missing);
+        pods.iter_mut().for_each(|pod| admit(pod, &objects.priority_classes));
+        let (mut pending, placed): (Vec<_>, Vec<_>) =
+            pods.into_iter().partition(|pod| pod.spec.node_name.is_empty());
         objects.pods = placed;
         // Whoever was meant to schedule them, here it is us.
         pending.iter_mut().for_each(|pod| pod.spec.scheduler_name = profile.clone());

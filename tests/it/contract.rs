@@ -113,6 +113,46 @@ fn a_dump_is_scheduled_whatever_its_schedulers_and_says_what_stands_in_the_way()
 }
 
 #[test]
+fn a_pod_that_no_plugin_refused_says_why_it_waits_too() {
+    let refusal = |name: &str, text: &str| {
+        let dump = file(name, text);
+        let report = json(&quorate(&["simulate", "--snapshot", &dump, "--output", "json"]));
+        assert_eq!(report["pending"], 1, "{report:#}");
+        report["pods"][0]["refusals"].as_array().unwrap().clone()
+    };
+    let pod = "kind: Pod\nmetadata: { name: p, uid: u }\nspec: { containers: [{ name: c }] }\n";
+    let reason = "no nodes available to schedule pods";
+    let expected = serde_json::json!([{"plugin": "", "nodes": 0, "reason": reason}]);
+    assert_eq!(Value::Array(refusal("no-nodes.yaml", pod)), expected);
+    let gated = pod.replace("spec: {", "spec: { schedulingGates: [{ name: data }],");
+    let node = "---\nkind: Node\nmetadata: { name: n1 }\n";
+    let reason = "waiting for scheduling gates: [data]";
+    let expected = serde_json::json!([{"plugin": "SchedulingGates", "nodes": 1, "reason": reason}]);
+    assert_eq!(Value::Array(refusal("gated.yaml", &(gated + node))), expected);
+}
+
+#[test]
+fn a_deployment_is_spread_by_default_and_reported_under_its_name() {
+    let nodes = (0..4).map(|number| {
+        format!(
+            "---\nkind: Node\nmetadata:\n  name: n{number}\n  labels:\n    \
+             kubernetes.io/hostname: n{number}\n    topology.kubernetes.io/zone: z{}\n\
+             status: {{ allocatable: {{ cpu: 8, memory: 8Gi, pods: 10 }} }}\n",
+            number / 2
+        )
+    });
+    let deployment = "---\nkind: Deployment\nmetadata: { name: web, namespace: shop }\nspec:\n  \
+        replicas: 4\n  selector: { matchLabels: { app: web } }\n  template:\n    \
+        metadata: { labels: { app: web } }\n    spec: { containers: [{ name: c }] }\n";
+    let dump = file("deployment.yaml", &(nodes.collect::<String>() + deployment));
+    let report = json(&quorate(&["simulate", "--snapshot", &dump, "--output", "json"]));
+    let spread = &report["runs"][0]["spread"][0];
+    assert_eq!((&spread["workload"], &spread["placed"]), (&"Deployment/web".into(), &4.into()));
+    assert_eq!(spread["levels"]["host"], serde_json::json!({"domains": 4, "max": 1}));
+    assert_eq!(spread["levels"]["zone"], serde_json::json!({"domains": 2, "max": 2}));
+}
+
+#[test]
 fn bad_input_exits_with_2_and_one_line_that_names_file_field_and_value() {
     let check = |arguments: &[&str], expected: &[&str]| {
         let output = quorate(arguments);
@@ -135,7 +175,7 @@ fn bad_input_exits_with_2_and_one_line_that_names_file_field_and_value() {
     check(&["simulate", &count], &["count.yaml", "nodes[0].count", "0", "expected"]);
     let quantity = file(
         "quantity.yaml",
-        "{ apiVersion: v1, kind: Node, metadata: {name: n}, status: { allocatable: { cpu: 1x } } }",
+        "kind: Node\nmetadata: { name: n1 }\nstatus: { allocatable: { cpu: 1x } }\n",
     );
     check(&["simulate", "--snapshot", &quantity], &["quantity.yaml", "allocatable.cpu", "1x"]);
     check(&["simulate"], &["--snapshot"]);
