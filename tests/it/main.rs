@@ -11,6 +11,7 @@ mod contract;
 mod control_plane;
 #[cfg(feature = "kubernetes")]
 mod deploy;
+mod docs;
 #[cfg(feature = "kubernetes")]
 mod end_to_end;
 mod tidy;
