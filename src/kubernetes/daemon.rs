@@ -32,8 +32,8 @@ use crate::scheduler::{Event, Scheduler};
 const DELIVERIES_MAX: usize = 64;
 /// Threads for connections and decoding, beside the one that decides.
 const WORKERS: usize = 2;
-/// Pods that have succeeded hold nothing. Failed ones hold nothing either, but a pod that its kubelet
-/// did not admit is seen to fail; behind a selector it would only be seen to go.
+/// Pods that have succeeded hold nothing. Failed ones hold nothing either, but a pod that its
+/// kubelet did not admit is seen to fail; behind a selector it would only be seen to go.
 const NOT_SUCCEEDED: &str = "status.phase!=Succeeded";
 
 /// How to run.

@@ -75,7 +75,8 @@ impl Scheduler {
         };
         let (node, status) = (&pod.spec.node_name, &pod.status);
         let text = format!(
-            "the kubelet of {node} rejected the pod: {}: {}; the node gets no pods of ours for {} s",
+            "the kubelet of {node} rejected the pod: {}: {}; \
+             the node gets no pods of ours for {} s",
             status.reason,
             status.message,
             REST.as_secs()
