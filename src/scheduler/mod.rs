@@ -294,7 +294,7 @@ impl Scheduler {
         self.bindings.remove(uid);
         self.cache.forget(uid);
         match requeue {
-            Requeue::AtOnce => self.queue.put_back(uid, now),
+            Requeue::AtOnce => self.queue.put_back(uid),
             Requeue::AfterBackoff => self.queue.fail(uid, now),
             Requeue::No => _ = self.queue.remove(uid),
         }
