@@ -20,6 +20,8 @@ pub struct Diagnosis {
     pub narrowed_by: BTreeSet<Str>,
     /// The nodes outside that narrowing, of which nobody was asked.
     pub nodes_outside: usize,
+    /// Who refused the node that was set aside for the pod, if that was tried.
+    pub nominated_refused_by: Option<Str>,
     /// The refusals of each filter.
     pub refusals: Vec<(Str, Refusals)>,
 }
@@ -99,8 +101,12 @@ impl Diagnosis {
         reasons
     }
 
+    /// kube-scheduler also names who refused the node that was set aside for the pod.
     fn outside_reason(&self) -> Str {
-        format!("node(s) didn't satisfy plugin(s) [{}]", self.narrowed_by_text()).into()
+        let names: BTreeSet<&Str> =
+            self.narrowed_by.iter().chain(&self.nominated_refused_by).collect();
+        let names: Vec<&str> = names.into_iter().map(|name| &**name).collect();
+        format!("node(s) didn't satisfy plugin(s) [{}]", names.join(" ")).into()
     }
 
     fn narrowed_by_text(&self) -> String {

@@ -59,6 +59,9 @@ impl Framework {
             // filter failed there is none, and the failure may come again below.
             if run.is_ok() {
                 asked.remove(node);
+                let refused_by = refusals.iter().position(|refusals| !refusals.is_empty());
+                diagnosis.nominated_refused_by =
+                    refused_by.map(|position| self.filters[position].0.clone());
             }
         }
         let mut alive = asked.clone();

@@ -268,6 +268,14 @@ fn the_node_set_aside_for_the_pod_itself_is_tried_first() {
         "n2",
         "0/3 nodes are available: 1 node(s) didn't satisfy plugin(s) [A], 2 full. <A>",
     );
+    // Who refuses it is named beside those that name nodes.
+    check(
+        json!({"B": {"narrow": ["n1"], "refuse": {"n1": unschedulable("full")}},
+               "A": {"refuse": {"n2": unresolvable("tainted")}}}),
+        "n2",
+        "0/3 nodes are available: \
+         1 full, 1 node(s) didn't satisfy plugin(s) [A B], 1 tainted. <A B>",
+    );
 }
 
 #[test]

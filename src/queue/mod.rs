@@ -118,7 +118,7 @@ impl Queue {
         };
         self.pods.insert(uid.clone(), queued);
         if gate.is_none() {
-            self.activate(&uid, now);
+            self.activate(&uid);
             metrics::queue_incoming("active", "UnscheduledPodAdd");
         } else {
             self.move_to(&uid, Place::Gated);
@@ -135,7 +135,7 @@ impl Queue {
         queued.pod = pod.clone();
         match (&queued.place, gate) {
             (Place::InCycle, _) => {}
-            (Place::Gated, None) => self.activate(&pod.uid, now),
+            (Place::Gated, None) => self.activate(&pod.uid),
             (Place::Gated, Some(_)) => {}
             (_, Some(gate)) => {
                 queued.rejectors = [gate].into_iter().collect();
@@ -144,8 +144,11 @@ impl Queue {
             (Place::Unschedulable(_), None) if hint == Hint::Queue => {
                 self.wake(&pod.uid, "TargetPodUpdate", now);
             }
-            // The order may depend on what has changed.
-            (Place::Active(_), None) => self.activate(&pod.uid, now),
+            // The order may depend on what has changed. Among its equals the pod keeps its turn.
+            (Place::Active((_, turn)), None) => {
+                let key = (self.sort.key(&queued.pod, queued.since), *turn);
+                self.move_to(&pod.uid, Place::Active(key));
+            }
             _ => {}
         }
     }
@@ -199,8 +202,8 @@ impl Queue {
     }
 
     /// Puts back a pod that was not tried in the end. It is next again.
-    pub fn put_back(&mut self, uid: &str, now: Instant) {
-        self.activate(uid, now);
+    pub fn put_back(&mut self, uid: &str) {
+        self.activate(uid);
     }
 
     /// Wakes the pods for which the event may help.
@@ -256,7 +259,7 @@ impl Queue {
         let mut rested = over(&self.backoff, Duration::ZERO);
         rested.extend(over(&self.failing, Duration::ZERO));
         for uid in rested {
-            self.activate(&uid, now);
+            self.activate(&uid);
             metrics::queue_incoming("active", "BackoffComplete");
         }
         for uid in over(&self.unschedulable, UNSCHEDULABLE_MAX) {
@@ -274,17 +277,19 @@ impl Queue {
             self.move_to(uid, Place::Backoff(until));
             metrics::queue_incoming("backoff", event);
         } else {
-            self.activate(uid, now);
+            self.activate(uid);
             metrics::queue_incoming("active", event);
         }
     }
 
-    fn activate(&mut self, uid: &str, now: Instant) {
+    /// A pod waits since its last cycle, however long an event let it wait for. Counted from now,
+    /// pods that come later would go before it.
+    fn activate(&mut self, uid: &str) {
         self.entered += 1;
         let Some(queued) = self.pods.get(uid) else {
             return;
         };
-        let key = self.sort.key(&queued.pod, now);
+        let key = self.sort.key(&queued.pod, queued.since);
         self.move_to(uid, Place::Active((key, self.entered)));
     }
 

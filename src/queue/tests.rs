@@ -122,6 +122,26 @@ fn a_changed_priority_changes_the_place() {
 }
 
 #[test]
+fn a_changed_pod_keeps_its_turn_among_its_equals() {
+    let mut queue = queue(&[("a", 0), ("b", 0)]);
+    queue.update(&info("a", 0), None, Hint::Queue, at(5));
+    assert_eq!(pop(&mut queue, at(5)), Some("a".into()));
+}
+
+#[test]
+fn a_woken_pod_goes_before_those_that_came_after_its_last_cycle() {
+    let mut queue = queue(&[("a", 0)]);
+    pop(&mut queue, at(0));
+    refuse(&mut queue, "a", at(0));
+    queue.add(info("b", 0), None, at(5));
+    wake_all(&mut queue, at(10));
+    assert_eq!(pop(&mut queue, at(10)), Some("a".into()));
+    refuse(&mut queue, "a", at(10));
+    wake_all(&mut queue, at(20));
+    assert_eq!(pop(&mut queue, at(20)), Some("b".into()));
+}
+
+#[test]
 fn a_removed_pod_is_gone_from_wherever_it_was() {
     let mut queue = queue(&[("a", 0), ("b", 0), ("c", 0), ("d", 0)]);
     for name in ["b", "c", "d"] {
@@ -129,7 +149,7 @@ fn a_removed_pod_is_gone_from_wherever_it_was() {
     }
     refuse(&mut queue, "b", at(0));
     queue.fail("c", at(0));
-    queue.put_back("d", at(0));
+    queue.put_back("d");
     for name in ["a", "b", "c", "d"] {
         queue.remove(name);
     }

@@ -175,7 +175,7 @@ impl Scheduler {
         self.bindings.remove(uid);
         self.cache.forget(uid);
         match requeue {
-            Requeue::AtOnce => self.queue.put_back(uid, now),
+            Requeue::AtOnce => self.queue.put_back(uid),
             Requeue::AfterBackoff => self.queue.fail(uid, now),
             Requeue::Forbidden => {
                 self.pause_forbidden(now);
