@@ -31,7 +31,7 @@ use crate::framework::{Diagnosis, Framework, ProfileError, Registry};
 use crate::metrics;
 use crate::model::{Instant, Str};
 use crate::queue::{BackoffLimits, Lengths, Queue, QueuedPod};
-use crate::snapshot::{Overlay, PodInfo};
+use crate::snapshot::{ClaimDecision, Overlay, PodInfo};
 
 /// How many pods one `advance` decides at most, so that events are not kept waiting.
 pub const DECISIONS_MAX: u32 = 64;
@@ -162,8 +162,8 @@ impl Scheduler {
         let attempt = metrics::time_attempt();
         let verdict = cycle::schedule(framework, pod, &self.cache.snapshot.view(), self.seed);
         match verdict {
-            Verdict::Node(node) => {
-                self.bind(pod, &node, now);
+            Verdict::Node(node, claims) => {
+                self.bind(pod, &node, &claims, now);
                 return true;
             }
             Verdict::Unschedulable(diagnosis) => {
@@ -181,10 +181,10 @@ impl Scheduler {
     }
 
     /// Reserves the node and sends the binding.
-    fn bind(&mut self, pod: &Arc<PodInfo>, node: &Str, now: Instant) {
+    fn bind(&mut self, pod: &Arc<PodInfo>, node: &Str, claims: &[ClaimDecision], now: Instant) {
         self.note_decision(pod, node);
         self.refusals.remove(&pod.uid);
-        self.cache.assume(&pod.uid, node);
+        self.cache.assume(&pod.uid, node, claims);
         let binding = Binding {
             pod: pod.clone(),
             node: node.clone(),
