@@ -7,6 +7,7 @@ pub mod node;
 pub mod pod;
 pub mod priority_class;
 pub mod requests;
+pub mod storage;
 pub mod volume;
 pub mod workload;
 
@@ -19,6 +20,10 @@ pub use pod::{
     SchedulingGate, TopologySpreadConstraint, WeightedPodAffinityTerm,
 };
 pub use priority_class::PriorityClass;
+pub use storage::{
+    CsiDriver, CsiNode, CsiStorageCapacity, PersistentVolume, PersistentVolumeClaim, StorageClass,
+    VolumeAttachment,
+};
 pub use volume::{Present, Volume};
 pub use workload::{
     DaemonSet, Deployment, Job, Namespace, PodTemplate, ReplicaSet, ReplicationController, Service,

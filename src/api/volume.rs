@@ -1,10 +1,10 @@
-//! Pod volumes: enough of each source to say whether placement depends on it.
+//! Pod volumes: of each source what placement depends on.
 
 use serde::de::IgnoredAny;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::meta::null_as_default;
+use super::meta::{is_false, null_as_default, str_is_empty};
 use crate::model::Str;
 
 /// A field whose presence matters and whose content does not.
@@ -21,25 +21,25 @@ pub struct Volume {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ephemeral: Option<Present>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub gce_persistent_disk: Option<Present>,
+    pub gce_persistent_disk: Option<GcePersistentDisk>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub aws_elastic_block_store: Option<Present>,
+    pub aws_elastic_block_store: Option<AwsElasticBlockStore>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub azure_disk: Option<Present>,
+    pub azure_disk: Option<AzureDisk>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub azure_file: Option<Present>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cinder: Option<Present>,
+    pub cinder: Option<Cinder>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vsphere_volume: Option<Present>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub portworx_volume: Option<Present>,
+    pub portworx_volume: Option<PortworxVolume>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rbd: Option<Present>,
+    pub rbd: Option<Rbd>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub iscsi: Option<Present>,
+    pub iscsi: Option<Iscsi>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub csi: Option<Present>,
+    pub csi: Option<CsiVolume>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageVolumeSource>,
 }
@@ -49,6 +49,93 @@ pub struct Volume {
 pub struct PersistentVolumeClaimSource {
     #[serde(deserialize_with = "null_as_default")]
     pub claim_name: Str,
+}
+
+/// A volume of a CSI driver. Inline ones have no handle.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CsiVolume {
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "str_is_empty")]
+    pub driver: Str,
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "str_is_empty")]
+    pub volume_handle: Str,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GcePersistentDisk {
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "str_is_empty")]
+    pub pd_name: Str,
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "is_false")]
+    pub read_only: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AwsElasticBlockStore {
+    #[serde(
+        rename = "volumeID",
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "str_is_empty"
+    )]
+    pub volume_id: Str,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AzureDisk {
+    #[serde(
+        rename = "diskURI",
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "str_is_empty"
+    )]
+    pub disk_uri: Str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Str>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cinder {
+    #[serde(
+        rename = "volumeID",
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "str_is_empty"
+    )]
+    pub volume_id: Str,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PortworxVolume {
+    #[serde(
+        rename = "volumeID",
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "str_is_empty"
+    )]
+    pub volume_id: Str,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Rbd {
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub monitors: Vec<Str>,
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "str_is_empty")]
+    pub pool: Str,
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "str_is_empty")]
+    pub image: Str,
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "is_false")]
+    pub read_only: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Iscsi {
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "str_is_empty")]
+    pub iqn: Str,
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "is_false")]
+    pub read_only: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

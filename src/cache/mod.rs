@@ -24,7 +24,7 @@ use rustc_hash::FxHashMap;
 
 use crate::api;
 use crate::model::{PodKey, Str};
-use crate::snapshot::{PodInfo, Snapshot};
+use crate::snapshot::{ClaimDecision, PodInfo, Snapshot};
 
 /// All pods that are known, and the snapshot that they and the nodes make up.
 #[derive(Debug, Default)]
@@ -97,12 +97,15 @@ impl Cache {
             let assumed = entry.state.node().cloned();
             entry.state = PodState::Bound;
             self.snapshot.withdraw_nomination(&new.uid);
+            self.snapshot.settle_claims(&new.uid);
             return PodChange::Landed { pod: new, assumed };
         }
         if entry.state == PodState::Bound {
             return PodChange::Updated { old, new };
         }
-        self.nominate(&old, &new);
+        if entry.state == PodState::Pending {
+            self.nominate(&old, &new);
+        }
         PodChange::Changed { old, new }
     }
 
@@ -117,6 +120,7 @@ impl Cache {
             return PodChange::Nothing;
         };
         self.snapshot.withdraw_nomination(&uid);
+        self.snapshot.forget_claims(&uid);
         let held = self.snapshot.remove_pod(&uid).is_some();
         PodChange::Gone { pod: entry.info, held }
     }
@@ -148,14 +152,17 @@ impl Cache {
         self.pods.values().filter(|entry| entry.state.node().is_some()).count()
     }
 
-    /// Counts a pending pod on a node from now on.
-    pub fn assume(&mut self, uid: &str, node: &Str) {
+    /// Counts a pending pod on a node from now on, with what was decided for its claims.
+    pub fn assume(&mut self, uid: &Str, node: &Str, claims: &[ClaimDecision]) {
         let Some(entry) = self.pods.get_mut(uid) else {
             return;
         };
         if entry.state == PodState::Pending {
+            // It counts as a pod of its node from now on, and not twice.
+            self.snapshot.withdraw_nomination(uid);
             entry.state = PodState::Assumed { node: node.clone() };
             self.snapshot.place(entry.info.clone(), node);
+            self.snapshot.assume_claims(uid, claims);
         }
     }
 
@@ -176,7 +183,11 @@ impl Cache {
         };
         if entry.state.node().is_some() {
             entry.state = PodState::Pending;
+            if !entry.info.nominated_node.is_empty() {
+                self.snapshot.nominate(entry.info.clone(), &entry.info.nominated_node);
+            }
             self.snapshot.remove_pod(uid);
+            self.snapshot.forget_claims(uid);
         }
     }
 

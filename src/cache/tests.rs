@@ -40,7 +40,7 @@ fn taken(cache: &Cache, name: &str) -> i64 {
 #[test]
 fn an_assumed_pod_counts_and_a_forgotten_one_does_not() {
     let mut cache = cache(&[waiting("a")]);
-    cache.assume("a", &"n1".into());
+    cache.assume(&"a".into(), &"n1".into(), &[]);
     assert_eq!((taken(&cache, "n1"), cache.assumed()), (1000, 1));
     cache.forget("a");
     assert_eq!((taken(&cache, "n1"), cache.assumed()), (0, 0));
@@ -50,7 +50,7 @@ fn an_assumed_pod_counts_and_a_forgotten_one_does_not() {
 #[test]
 fn a_pod_in_doubt_keeps_counting_until_somebody_knows() {
     let mut cache = cache(&[waiting("a")]);
-    cache.assume("a", &"n1".into());
+    cache.assume(&"a".into(), &"n1".into(), &[]);
     cache.doubt("a");
     assert_eq!(cache.state("a"), Some(&PodState::Unknown { node: "n1".into() }));
     // A change of the pod that still shows no node does not end the doubt.
@@ -63,7 +63,7 @@ fn a_pod_in_doubt_keeps_counting_until_somebody_knows() {
 #[test]
 fn a_pod_that_another_scheduler_bound_elsewhere_moves() {
     let mut cache = cache(&[waiting("a")]);
-    cache.assume("a", &"n1".into());
+    cache.assume(&"a".into(), &"n1".into(), &[]);
     let change = cache.set_pod(&bound("a", "n2"));
     assert!(matches!(change, PodChange::Landed { assumed: Some(node), .. } if &*node == "n1"));
     assert_eq!((taken(&cache, "n1"), taken(&cache, "n2")), (0, 1000));

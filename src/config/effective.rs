@@ -58,6 +58,8 @@ fn resolve_profile(
         queue_sort: only_one(names(ExtensionPoint::QueueSort), path, ExtensionPoint::QueueSort)?,
         filter: names(ExtensionPoint::Filter),
         score: score.map(|plugin| (Str::from(&*plugin.name), weight(plugin))).collect(),
+        reserve: names(ExtensionPoint::Reserve),
+        pre_bind: names(ExtensionPoint::PreBind),
         bind: vec![only_one(names(ExtensionPoint::Bind), path, ExtensionPoint::Bind)?],
         args: args(&profile.plugin_config, known),
         unsupported: unsupported(&merged, known),

@@ -91,6 +91,8 @@ impl ExtensionPoint {
             ExtensionPoint::QueueSort => Some(Point::QueueSort),
             ExtensionPoint::PreFilter | ExtensionPoint::Filter => Some(Point::Filter),
             ExtensionPoint::PreScore | ExtensionPoint::Score => Some(Point::Score),
+            ExtensionPoint::Reserve => Some(Point::Reserve),
+            ExtensionPoint::PreBind => Some(Point::PreBind),
             ExtensionPoint::Bind => Some(Point::Bind),
             _ => None,
         }

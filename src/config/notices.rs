@@ -170,6 +170,8 @@ fn runs(name: &str, point: ExtensionPoint, effective: &EffectiveProfile) -> bool
         Some(Point::QueueSort) => &*effective.queue_sort == name,
         Some(Point::Filter) => among(&effective.filter),
         Some(Point::Score) => effective.score.iter().any(|(other, _)| &**other == name),
+        Some(Point::Reserve) => among(&effective.reserve),
+        Some(Point::PreBind) => among(&effective.pre_bind),
         Some(Point::Bind) => among(&effective.bind),
     }
 }

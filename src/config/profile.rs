@@ -13,6 +13,8 @@ pub enum Point {
     QueueSort,
     Filter,
     Score,
+    Reserve,
+    PreBind,
     Bind,
 }
 
@@ -33,6 +35,8 @@ pub struct EffectiveProfile {
     pub queue_sort: Str,
     pub filter: Vec<Str>,
     pub score: Vec<(Str, i64)>,
+    pub reserve: Vec<Str>,
+    pub pre_bind: Vec<Str>,
     pub bind: Vec<Str>,
     /// Arguments as written; each plugin decodes its own.
     pub args: BTreeMap<Str, serde_json::Value>,

@@ -3,17 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
-use super::plugin::{BindPlugin, PreEnqueuePlugin, QueueSortPlugin, SetPlugin};
+use super::plugin::{
+    BindPlugin, PreBindPlugin, PreEnqueuePlugin, Progress, QueueSortPlugin, ReservePlugin,
+    SetPlugin,
+};
 use super::registry::{ArgsError, Instance, Registry};
 use super::status::Status;
 use super::{ClusterEvent, Hint, builtin};
 use crate::config::EffectiveProfile;
 use crate::metrics;
 use crate::model::Str;
-use crate::snapshot::PodInfo;
+use crate::snapshot::{ClaimDecision, NodeIndex, PodInfo, Snapshot, View};
 
 /// A profile that is ready to decide.
 pub struct Framework {
@@ -22,6 +26,8 @@ pub struct Framework {
     queue_sort: Arc<dyn QueueSortPlugin>,
     pub(super) filters: Vec<(Str, Arc<dyn SetPlugin>)>,
     pub(super) scores: Vec<(Str, Arc<dyn SetPlugin>, i64)>,
+    reserve: Vec<(Str, Arc<dyn ReservePlugin>)>,
+    pre_bind: Vec<(Str, Arc<dyn PreBindPlugin>)>,
     bind: Arc<dyn BindPlugin>,
 }
 
@@ -53,6 +59,8 @@ impl Framework {
             queue_sort: plugins.at("queueSort", &profile.queue_sort, |built| built.queue_sort)?,
             filters: Vec::new(),
             scores: Vec::new(),
+            reserve: Vec::new(),
+            pre_bind: Vec::new(),
             bind: match profile.bind.first() {
                 Some(name) => plugins.at("bind", name, |built| built.bind)?,
                 None => return Err(plugins.no_such("bind", &"".into())),
@@ -70,6 +78,14 @@ impl Framework {
             let plugin = plugins.at("score", name, |built| built.set)?;
             framework.scores.push((name.clone(), plugin, *weight));
         }
+        for name in &profile.reserve {
+            let plugin = plugins.at("reserve", name, |built| built.reserve)?;
+            framework.reserve.push((name.clone(), plugin));
+        }
+        for name in &profile.pre_bind {
+            let plugin = plugins.at("preBind", name, |built| built.pre_bind)?;
+            framework.pre_bind.push((name.clone(), plugin));
+        }
         Ok(framework)
     }
 
@@ -83,6 +99,43 @@ impl Framework {
 
     pub fn queue_sort(&self) -> &Arc<dyn QueueSortPlugin> {
         &self.queue_sort
+    }
+
+    /// What has to be done for the claims of a pod that goes to this node, which has passed the
+    /// filters on this view.
+    pub fn reserve(
+        &self,
+        pod: &PodInfo,
+        view: &View<'_>,
+        node: NodeIndex,
+    ) -> Result<Vec<ClaimDecision>, CycleError> {
+        let mut decisions = Vec::new();
+        for (name, plugin) in &self.reserve {
+            let reserved = contained(name, || plugin.reserve(pod, view, node))?;
+            decisions.extend(reserved.map_err(|status| CycleError::new(name, status.message()))?);
+        }
+        Ok(decisions)
+    }
+
+    /// How far the preparations of a pod's binding are: the first plugin that is not done says
+    /// what comes next.
+    pub fn pre_bind(
+        &self,
+        pod: &PodInfo,
+        node: &Str,
+        decisions: &[ClaimDecision],
+        snapshot: &Snapshot,
+        waited: Duration,
+    ) -> Progress {
+        for (name, plugin) in &self.pre_bind {
+            let ask = || plugin.pre_bind(pod, node, decisions, snapshot, waited);
+            match contained(name, ask) {
+                Ok(Progress::Done) => {}
+                Ok(progress) => return progress,
+                Err(error) => return Progress::Fail(Status::from(error)),
+            }
+        }
+        Progress::Done
     }
 
     pub fn bind(&self) -> &dyn BindPlugin {

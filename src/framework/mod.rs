@@ -25,8 +25,8 @@ pub use framework::{CycleError, Framework, ProfileError};
 pub use node_plugin::{NodePlugin, Ready};
 pub use normalize::Normalize;
 pub use plugin::{
-    BindPlugin, Binding, Filter, PreEnqueuePlugin, Prepared, QueueSortPlugin, ReadyFilter,
-    SCORE_MAX, Score, SetPlugin,
+    BindPlugin, Binding, Filter, PreBindPlugin, PreEnqueuePlugin, Prepared, Progress,
+    QueueSortPlugin, ReadyFilter, ReservePlugin, SCORE_MAX, Score, SetPlugin, Write,
 };
 pub use refusals::{Refusals, StatusId};
 pub use registry::{ArgsError, Instance, Registration, Registry, decode_args};

@@ -5,12 +5,15 @@
 //! one node at a time.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::cluster_event::{ClusterEvent, Hint};
 use super::refusals::Refusals;
 use super::status::Status;
-use crate::model::{Instant, Str};
-use crate::snapshot::{NodeIndex, NodeSet, PodInfo, View};
+use crate::model::{Instant, PodKey, Str};
+use crate::snapshot::{ClaimDecision, NodeIndex, NodeSet, PodInfo, Snapshot, View};
 
 /// What comes of preparing a stage for one pod.
 pub enum Prepared<T> {
@@ -81,6 +84,64 @@ pub trait PreEnqueuePlugin: Send + Sync {
 pub trait QueueSortPlugin: Send + Sync {
     /// The sort key of a pod that entered the queue at `since`; the smallest is next.
     fn key(&self, pod: &PodInfo, since: Instant) -> (i64, u64);
+}
+
+/// Decides, together with the node, what becomes of a pod's claims.
+pub trait ReservePlugin: Send + Sync {
+    /// What has to be done for the claims of a pod that goes to this node. Nothing is done yet:
+    /// the decisions are assumed with the pod, and [`PreBindPlugin`] sees them through.
+    fn reserve(
+        &self,
+        pod: &PodInfo,
+        view: &View<'_>,
+        node: NodeIndex,
+    ) -> Result<Vec<ClaimDecision>, Status>;
+}
+
+/// Sees what was reserved through before a pod is bound. It is asked again and again, and answers
+/// from the objects as they are now, so that it does not matter who wrote what and when.
+pub trait PreBindPlugin: Send + Sync {
+    /// What to do next for a pod that was decided to go to `node` and has waited for so long.
+    fn pre_bind(
+        &self,
+        pod: &PodInfo,
+        node: &Str,
+        decisions: &[ClaimDecision],
+        snapshot: &Snapshot,
+        waited: Duration,
+    ) -> Progress;
+}
+
+/// How far the preparations of a binding are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The pod may be bound.
+    Done,
+    /// Write this, then ask again. A write that the watch does not show yet is asked for once
+    /// more; its precondition makes sure that nothing happens twice.
+    Do(Vec<Write>),
+    /// Somebody else has to act. Ask again when a claim or a volume changes, at the latest then.
+    Wait(Duration),
+    /// It came to nothing: the pod has to be decided anew.
+    Fail(Status),
+}
+
+/// A change of an object, valid for exactly one version of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Write {
+    /// Sets `spec.claimRef` of a volume.
+    BindVolume {
+        volume: Str,
+        uid: Str,
+        resource_version: Str,
+        claim: PodKey,
+        claim_uid: Str,
+        /// The annotation `pv.kubernetes.io/bound-by-controller: "yes"` goes with it, unless a
+        /// person had set the volume aside for the claim before.
+        by_controller: bool,
+    },
+    /// Sets the annotation `volume.kubernetes.io/selected-node` of a claim.
+    SelectNode { claim: PodKey, uid: Str, resource_version: Str, node: Str },
 }
 
 /// Decides what is written when a pod is bound.

@@ -6,7 +6,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::node_plugin::{Lifted, NodePlugin};
-use super::plugin::{BindPlugin, PreEnqueuePlugin, QueueSortPlugin, SetPlugin};
+use super::plugin::{
+    BindPlugin, PreBindPlugin, PreEnqueuePlugin, QueueSortPlugin, ReservePlugin, SetPlugin,
+};
 use crate::config::{FieldPath, PluginPoints, Point, decode};
 
 /// One line of the table of plugins.
@@ -27,6 +29,8 @@ pub struct Instance {
     pub set: Option<Arc<dyn SetPlugin>>,
     pub pre_enqueue: Option<Arc<dyn PreEnqueuePlugin>>,
     pub queue_sort: Option<Arc<dyn QueueSortPlugin>>,
+    pub reserve: Option<Arc<dyn ReservePlugin>>,
+    pub pre_bind: Option<Arc<dyn PreBindPlugin>>,
     pub bind: Option<Arc<dyn BindPlugin>>,
 }
 

@@ -186,6 +186,10 @@ impl Outbox {
             Op::Fence { pod, uid, resource_version, value } => {
                 call("fence", requests::fence(&pod, &uid, &resource_version, &value))
             }
+            Op::Nominate { pod, uid, node } => {
+                call("nominate", requests::nominate(&pod, &uid, &node))
+            }
+            Op::Write { write } => call("write", requests::write(&write)),
             Op::GetPod { pod } => call("get", requests::get(&pod)),
             Op::PatchCondition { pod, uid, condition } => {
                 self.reports.add_condition(Statement { id, not_after, pod, uid, condition })

@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Time
 use serde::Serialize;
 use serde_json::json;
 
+use crate::framework::Write;
 use crate::model::PodKey;
 use crate::scheduler::{Condition, Note};
 
@@ -18,6 +19,10 @@ const STRATEGIC_MERGE_PATCH: &str = "application/strategic-merge-patch+json";
 const NOTE_BYTES_MAX: usize = 1024;
 /// What ends a note that was cut.
 const NOTE_CUT: &str = " ...";
+/// Tells a provisioner for which node to make a volume.
+const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
+/// Says that no person set a volume aside for its claim.
+const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
 /// The longest object name.
 const NAME_BYTES_MAX: usize = 253;
 
@@ -48,7 +53,7 @@ pub(super) fn bind(pod: &PodKey, uid: &str, resource_version: &str, node: &str) 
             ..ObjectReference::default()
         },
     };
-    write(Method::POST, &(pod_path(pod) + "/binding"), JSON, &binding)
+    send(Method::POST, &(pod_path(pod) + "/binding"), JSON, &binding)
 }
 
 /// A status write that succeeds at exactly this version of this pod, and then makes a new one.
@@ -57,7 +62,42 @@ pub(super) fn fence(pod: &PodKey, uid: &str, resource_version: &str, value: &str
         "metadata": {"uid": uid, "resourceVersion": resource_version},
         "status": {"nominatedNodeName": value},
     });
-    write(Method::PATCH, &(pod_path(pod) + "/status"), MERGE_PATCH, &patch)
+    send(Method::PATCH, &(pod_path(pod) + "/status"), MERGE_PATCH, &patch)
+}
+
+/// A status write that says where the pod is going to be.
+pub(super) fn nominate(pod: &PodKey, uid: &str, node: &str) -> Written {
+    let patch = json!({"metadata": {"uid": uid}, "status": {"nominatedNodeName": node}});
+    send(Method::PATCH, &(pod_path(pod) + "/status"), MERGE_PATCH, &patch)
+}
+
+/// A write about a claim or a volume that applies to exactly one version of it.
+pub(super) fn write(write: &Write) -> Written {
+    match write {
+        Write::SelectNode { claim, uid, resource_version, node } => {
+            let patch = json!({"metadata": {
+                "uid": uid, "resourceVersion": resource_version,
+                "annotations": {SELECTED_NODE: node},
+            }});
+            let PodKey { namespace, name } = claim;
+            let path = format!("/api/v1/namespaces/{namespace}/persistentvolumeclaims/{name}");
+            send(Method::PATCH, &path, MERGE_PATCH, &patch)
+        }
+        Write::BindVolume { volume, uid, resource_version, claim, claim_uid, by_controller } => {
+            let mut patch = json!({
+                "metadata": {"uid": uid, "resourceVersion": resource_version},
+                "spec": {"claimRef": {
+                    "apiVersion": "v1", "kind": "PersistentVolumeClaim", "uid": claim_uid,
+                    "namespace": claim.namespace, "name": claim.name,
+                }},
+            });
+            if *by_controller {
+                patch["metadata"]["annotations"] = json!({BOUND_BY_CONTROLLER: "yes"});
+            }
+            let path = format!("/api/v1/persistentvolumes/{volume}");
+            send(Method::PATCH, &path, MERGE_PATCH, &patch)
+        }
+    }
 }
 
 /// A read that shows the newest state.
@@ -83,7 +123,7 @@ pub(super) fn condition(pod: &PodKey, uid: &str, condition: &Condition, now: Tim
         "status": {"conditions": [written]},
     });
     let path = pod_path(pod) + "/status";
-    write(Method::PATCH, &path, STRATEGIC_MERGE_PATCH, &patch)
+    send(Method::PATCH, &path, STRATEGIC_MERGE_PATCH, &patch)
 }
 
 /// A new event.
@@ -113,7 +153,7 @@ pub(super) fn event(note: &Note, name: &str, instance: &str, at: Timestamp) -> W
         }),
         ..Event::default()
     };
-    write(Method::POST, &events_path(&note.pod), JSON, &event)
+    send(Method::POST, &events_path(&note.pod), JSON, &event)
 }
 
 /// An event happened again: it becomes a series, or its series grows.
@@ -122,7 +162,7 @@ pub(super) fn series(pod: &PodKey, name: &str, count: u32, last: Timestamp) -> W
         "series": {"count": count, "lastObservedTime": MicroTime(last)},
     });
     let path = format!("{}/{name}", events_path(pod));
-    write(Method::PATCH, &path, MERGE_PATCH, &patch)
+    send(Method::PATCH, &path, MERGE_PATCH, &patch)
 }
 
 /// The name of a new event about a pod: the pod's, and a number that is never given twice.
@@ -140,7 +180,7 @@ fn events_path(pod: &PodKey) -> String {
     format!("/apis/events.k8s.io/v1/namespaces/{}/events", pod.namespace)
 }
 
-fn write(method: Method, path: &str, content_type: &str, body: &impl Serialize) -> Written {
+fn send(method: Method, path: &str, content_type: &str, body: &impl Serialize) -> Written {
     let request =
         Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, content_type);
     Ok(request.body(serde_json::to_vec(body)?)?)

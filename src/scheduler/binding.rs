@@ -1,7 +1,12 @@
 //! The binding machine: one for each pod that has been decided and is not yet seen on its node.
 //!
 //! ```text
-//!  decided ─▶ Posting ────── done ──────▶ Confirming ──── the watch shows it ──▶ bound
+//!  decided ─▶ Preparing ─ claims ready ─▶ Posting (at once for a pod without claims)
+//!               │ claims cannot be made ready
+//!               ▼
+//!          rolled back
+//!
+//!             Posting ────── done ──────▶ Confirming ──── the watch shows it ──▶ bound
 //!             │ ▲ ▲ │ refused, 409          │ not shown for long
 //!     nobody  │ │ │ └───────────▶ Checking ◀┘
 //!     knows   │ │ └ unbound, same pod ┘ │ gone, changed or bound elsewhere
@@ -15,12 +20,13 @@
 //! cannot any more. Before every further POST pod and node are looked at again on the freshest
 //! state; a pod found on a node by a look-up is landed, as if the watch had shown it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::effect::{EffectId, Outcome};
 use crate::model::{Instant, Str};
-use crate::snapshot::PodInfo;
+use crate::snapshot::{ClaimDecision, PodInfo};
 
 /// How long a call may take; it is not sent later than that either.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(4);
@@ -50,6 +56,10 @@ pub struct Binding {
     pub posted_version: Str,
     pub state: State,
     pub posts: u32,
+    /// What was decided for the pod's claims.
+    pub claims: Vec<ClaimDecision>,
+    /// Writes about the claims that are on their way.
+    pub writes: BTreeSet<EffectId>,
     /// Fences and look-ups in a row that came to nothing.
     pub failures: u32,
     pub decided_at: Instant,
@@ -61,6 +71,8 @@ pub struct Binding {
 pub enum State {
     /// Nothing has been sent yet.
     Reserved,
+    /// The pod's claims are being made ready. They are looked at then at the latest.
+    Preparing { until: Instant },
     /// A POST is on its way.
     Posting(EffectId),
     /// The API server has bound the pod; the watch has yet to show it.
@@ -76,6 +88,8 @@ pub enum State {
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// See what the pod's claims need.
+    Prepare,
     /// Look at pod and node again, and post if all is as it was decided.
     Post,
     Fence,
@@ -92,6 +106,7 @@ pub enum Step {
 /// What to try again after a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {
+    Prepare,
     Post,
     Fence,
     Check,
@@ -122,6 +137,7 @@ impl State {
 impl Again {
     pub fn step(self) -> Step {
         match self {
+            Self::Prepare => Step::Prepare,
             Self::Post => Step::Post,
             Self::Fence => Step::Fence,
             Self::Check => Step::Check,
@@ -130,13 +146,20 @@ impl Again {
 }
 
 impl Binding {
-    pub fn new(pod: Arc<PodInfo>, node: Str, decided_at: Instant) -> Self {
+    pub fn new(
+        pod: Arc<PodInfo>,
+        node: Str,
+        claims: Vec<ClaimDecision>,
+        decided_at: Instant,
+    ) -> Self {
         Self {
             pod,
             node,
             posted_version: Str::default(),
             state: State::Reserved,
             posts: 0,
+            claims,
+            writes: BTreeSet::new(),
             failures: 0,
             decided_at,
             told: false,
@@ -150,9 +173,10 @@ impl Binding {
             State::Posting(_) => (self.after_post(outcome), false),
             State::Fencing(_) => self.after_fence(outcome),
             State::Checking(_) => self.after_check(outcome, pod),
-            State::Reserved | State::Confirming { .. } | State::Waiting { .. } => {
-                (Step::Confirm, false)
-            }
+            State::Reserved
+            | State::Preparing { .. }
+            | State::Confirming { .. }
+            | State::Waiting { .. } => (Step::Confirm, false),
         };
         self.failures = if failed { self.failures.saturating_add(1) } else { 0 };
         step
@@ -167,7 +191,7 @@ impl Binding {
                 401 | 403 => Step::RollBack(Requeue::Forbidden),
                 404 => Step::RollBack(Requeue::No),
                 409 => Step::Check,
-                429 => Step::PauseAll(asked(*retry_after), Again::Post),
+                429 => pause_all(*retry_after, Again::Post),
                 _ => Step::RollBack(Requeue::Rejected(*code)),
             },
         }
@@ -210,13 +234,14 @@ impl Binding {
 
     fn patience(&self, outcome: &Outcome, then: Again) -> Step {
         if let Outcome::Refused { code: 429, retry_after } = outcome {
-            return Step::PauseAll(asked(*retry_after), then);
+            return pause_all(*retry_after, then);
         }
         let doubled = RETRY_AFTER_DEFAULT * 2_u32.saturating_pow(self.failures.min(8));
         Step::Pause(doubled.min(RETRY_AFTER_MAX), then)
     }
 }
 
-fn asked(patience: Option<Duration>) -> Duration {
-    patience.unwrap_or(RETRY_AFTER_DEFAULT).min(RETRY_AFTER_MAX)
+/// The API server asked everybody for patience.
+pub fn pause_all(patience: Option<Duration>, then: Again) -> Step {
+    Step::PauseAll(patience.unwrap_or(RETRY_AFTER_DEFAULT).min(RETRY_AFTER_MAX), then)
 }

@@ -5,13 +5,13 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::framework::{CycleError, Diagnosis, Framework};
 use crate::metrics;
 use crate::model::Str;
-use crate::snapshot::{NodeIndex, PodInfo, View};
+use crate::snapshot::{ClaimDecision, NodeIndex, PodInfo, View};
 
 /// What a cycle decides.
 #[derive(Debug)]
 pub enum Verdict {
-    /// The best node.
-    Node(Str),
+    /// The best node, and what becomes of the pod's claims there.
+    Node(Str, Vec<ClaimDecision>),
     /// No node will do.
     Unschedulable(Diagnosis),
     /// A plugin failed.
@@ -33,7 +33,10 @@ pub fn schedule(framework: &Framework, pod: &PodInfo, view: &View<'_>, seed: u64
             Err(error) => return Verdict::Failed(error),
         },
     };
-    Verdict::Node(view.nodes().name(node).clone())
+    match framework.reserve(pod, view, node) {
+        Ok(claims) => Verdict::Node(view.nodes().name(node).clone(), claims),
+        Err(error) => Verdict::Failed(error),
+    }
 }
 
 /// The node of the highest total. Among equals a hash of seed, pod and node decides, so that the

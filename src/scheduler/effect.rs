@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::framework::Write;
 use crate::model::{Instant, PodKey, Str};
 
 /// Names an effect, so that its reply finds the machine that waits for it. Never used twice.
@@ -34,6 +35,10 @@ pub enum Op {
     /// PATCH pods/NAME/status: set `nominatedNodeName` to `value` at exactly `resource_version`.
     /// If it succeeds, the pod is unbound and no earlier POST at that version can land any more.
     Fence { pod: PodKey, uid: Str, resource_version: Str, value: Str },
+    /// PATCH pods/NAME/status: set `nominatedNodeName`, at whatever version. Best effort.
+    Nominate { pod: PodKey, uid: Str, node: Str },
+    /// PATCH a claim or a volume at exactly one version of it.
+    Write { write: Write },
     /// GET the pod, consistently.
     GetPod { pod: PodKey },
     /// PATCH pods/NAME/status: write the condition PodScheduled. Best effort.

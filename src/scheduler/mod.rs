@@ -9,6 +9,7 @@ pub mod cycle;
 pub mod effect;
 pub mod event;
 mod intake;
+mod preparing;
 pub mod recording;
 mod report;
 mod rest;
@@ -36,7 +37,7 @@ use crate::framework::{Diagnosis, Framework, ProfileError, Registry};
 use crate::metrics;
 use crate::model::{Instant, Str};
 use crate::queue::{BackoffLimits, Lengths, Queue, QueuedPod};
-use crate::snapshot::PodInfo;
+use crate::snapshot::{ClaimDecision, PodInfo};
 
 /// How many pods one `advance` decides at most, so that events are not kept waiting.
 pub const DECISIONS_MAX: u32 = 64;
@@ -56,6 +57,8 @@ pub struct Scheduler {
     seed: u64,
     effects: u64,
     synced: bool,
+    /// Claims or volumes have changed since bindings that wait for them were looked at.
+    claims_changed: bool,
     /// Nothing is decided before: the API server asked for patience, or forbids bindings.
     paused_until: Instant,
     /// How long to pause when bindings are forbidden the next time.
@@ -93,6 +96,7 @@ impl Scheduler {
             seed,
             effects: 0,
             synced: false,
+            claims_changed: false,
             paused_until: Instant::default(),
             forbidden_pause: FORBIDDEN_PAUSE_MIN,
             resting: Resting::default(),
@@ -174,8 +178,8 @@ impl Scheduler {
         let attempt = metrics::time_attempt();
         let verdict = cycle::schedule(framework, pod, &self.cache.snapshot.view(), self.seed);
         match verdict {
-            Verdict::Node(node) => {
-                self.bind(pod, &node, now);
+            Verdict::Node(node, claims) => {
+                self.bind(pod, &node, &claims, now);
                 return true;
             }
             Verdict::Unschedulable(diagnosis) => {
@@ -193,13 +197,13 @@ impl Scheduler {
     }
 
     /// Reserves the node and sends the binding.
-    fn bind(&mut self, pod: &Arc<PodInfo>, node: &Str, now: Instant) {
+    fn bind(&mut self, pod: &Arc<PodInfo>, node: &Str, claims: &[ClaimDecision], now: Instant) {
         self.note_decision(pod, node);
         self.refusals.remove(&pod.uid);
-        self.cache.assume(&pod.uid, node);
-        let binding = Binding::new(pod.clone(), node.clone(), now);
+        self.cache.assume(&pod.uid, node, claims);
+        let binding = Binding::new(pod.clone(), node.clone(), claims.to_vec(), now);
         self.bindings.insert(pod.uid.clone(), binding);
-        self.post(&pod.uid.clone(), now);
+        self.prepare(&pod.uid.clone(), now);
     }
 
     fn refuse(&mut self, pod: &Arc<PodInfo>, diagnosis: &Diagnosis, now: Instant) {
@@ -211,7 +215,7 @@ impl Scheduler {
 
     fn next_wake(&self, now: Instant, binds_left: u32) -> Option<Instant> {
         let bindings = self.bindings.values().filter_map(|binding| match binding.state {
-            State::Waiting { until, .. } => Some(until),
+            State::Waiting { until, .. } | State::Preparing { until } => Some(until),
             State::Confirming { since } => Some(since.plus(CONFIRM_DEADLINE)),
             _ => None,
         });

@@ -23,6 +23,9 @@ impl Scheduler {
             // It is as good as a watched one, and may be newer than what the watch has shown.
             self.on_pod(Change::Upsert(pod), now);
         }
+        if self.on_written(&uid, reply.id, &reply.outcome, now) {
+            return;
+        }
         let Some(binding) = self.bindings.get_mut(&uid) else {
             return;
         };
@@ -50,10 +53,16 @@ impl Scheduler {
     /// Takes up bindings whose pause is over, and looks up those that the watch does not show.
     /// Returns how many are in doubt.
     pub(super) fn take_up_waiting(&mut self, now: Instant) -> usize {
+        let claims_changed = std::mem::take(&mut self.claims_changed);
         let due: Vec<(Str, Step)> = self
             .bindings
             .iter()
             .filter_map(|(uid, binding)| match binding.state {
+                State::Preparing { until }
+                    if binding.writes.is_empty() && (until <= now || claims_changed) =>
+                {
+                    Some((uid.clone(), Step::Prepare))
+                }
                 State::Waiting { until, then } if until <= now => Some((uid.clone(), then.step())),
                 State::Confirming { since } if since.plus(CONFIRM_DEADLINE) <= now => {
                     Some((uid.clone(), Step::Check))
@@ -98,8 +107,9 @@ impl Scheduler {
     }
 
     /// Carries out one step of a binding machine.
-    fn step(&mut self, uid: &Str, step: Step, now: Instant) {
+    pub(super) fn step(&mut self, uid: &Str, step: Step, now: Instant) {
         match step {
+            Step::Prepare => self.prepare(uid, now),
             Step::Post => match self.recheck(uid) {
                 None => self.post(uid, now),
                 Some(requeue) => self.roll_back(uid, requeue, now),
@@ -214,7 +224,7 @@ impl Scheduler {
         self.queue.refuse(uid, [BINDING_REJECTED.into()].into_iter().collect(), now);
     }
 
-    fn set_state(&mut self, uid: &Str, state: State) {
+    pub(super) fn set_state(&mut self, uid: &Str, state: State) {
         if let Some(binding) = self.bindings.get_mut(uid) {
             binding.state = state;
         }

@@ -73,6 +73,11 @@ impl ApiServer {
                     pod.status.nominated_node_name = value.clone();
                 })
             }
+            Op::Nominate { pod, uid, node } => {
+                self.update(pod, uid, None, |pod| pod.status.nominated_node_name = node.clone())
+            }
+            // This cluster has no claims and no volumes.
+            Op::Write { .. } => refused(404),
             Op::PatchCondition { pod, uid, condition } => {
                 self.update(pod, uid, None, |pod| set_condition(pod, condition))
             }

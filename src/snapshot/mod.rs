@@ -15,6 +15,7 @@ mod term_index;
 mod terms;
 mod topology;
 mod view;
+pub mod volumes;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +37,7 @@ pub use term_index::{Carriers, TermKind};
 pub use terms::{AffinityTerm, NamespaceScope, PodTerms, WeightedTerm};
 pub use topology::{Domain, DomainSums, TopologyColumn};
 pub use view::{NodeRef, View};
+pub use volumes::{ClaimDecision, PodVolume, Volumes, VolumesView};
 
 use self::matches::MatchCounts;
 use self::term_index::TermIndex;
@@ -53,6 +55,7 @@ pub struct Snapshot {
     terms: TermIndex,
     namespaces: Namespaces,
     pub owners: Owners,
+    pub volumes: Volumes,
     topology: RefCell<FxHashMap<Str, Arc<TopologyColumn>>>,
     matches: RefCell<MatchCounts>,
     /// The pods for which nodes were set aside, by the node's name.
@@ -209,6 +212,22 @@ impl Snapshot {
         self.resting.iter().filter_map(|name| self.nodes.find(name)).collect()
     }
 
+    /// Takes what has been decided for a pod's claims for granted: other pods see the volumes as
+    /// taken, the claims as belonging to the node, and the room as used.
+    pub fn assume_claims(&mut self, uid: &Str, decisions: &[ClaimDecision]) {
+        self.volumes.assume(uid, decisions);
+    }
+
+    /// Nothing came of what was decided for a pod's claims.
+    pub fn forget_claims(&mut self, uid: &str) {
+        self.volumes.forget(uid);
+    }
+
+    /// The pod is on its node, and so its claims are what was decided.
+    pub fn settle_claims(&mut self, uid: &str) {
+        self.volumes.settle(uid);
+    }
+
     /// A view of the cluster as it is.
     pub fn view(&self) -> View<'_> {
         View::new(self, Overlay::default())
@@ -226,6 +245,8 @@ impl Snapshot {
         } else {
             self.terms.remove(&pod.terms, node);
         }
+        let name = self.nodes.name(node).clone();
+        self.volumes.count(pod, &name, comes);
         for port in &pod.host_ports {
             let holders = self.ports.entry((port.protocol.clone(), port.port)).or_default();
             if comes {

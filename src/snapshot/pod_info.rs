@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::terms::PodTerms;
+use super::volumes::PodVolume;
 use crate::api;
 use crate::api::requests::{self, Usage};
 use crate::model::{Labels, PodKey, Resources, Str};
@@ -33,6 +34,7 @@ pub struct PodInfo {
     pub usage: Usage,
     pub terms: Arc<PodTerms>,
     pub host_ports: Vec<HostPort>,
+    pub volumes: Arc<[PodVolume]>,
     /// The spec as decoded. Empty for bound pods, of which nobody reads it.
     pub spec: Arc<api::PodSpec>,
     pub owner: Option<api::OwnerReference>,
@@ -72,6 +74,7 @@ impl PodInfo {
             usage: requests::usage(pod),
             terms: Arc::new(PodTerms::compile(pod.spec.affinity.as_ref(), &pod.metadata.namespace)),
             host_ports: host_ports(&pod.spec),
+            volumes: PodVolume::of_pod(pod),
             spec,
             owner: pod.metadata.controller().cloned(),
             unscheduled: unscheduled(pod),

@@ -8,7 +8,7 @@ use super::node_info::NodeInfo;
 use super::term_index::weighted;
 use super::{
     AffinityTerm, Carriers, Columns, HostPort, Namespaces, NodeCounts, NodeIndex, NodeTable,
-    Overlay, Owners, PodInfo, PodQuery, Snapshot, TermKind, TopologyColumn,
+    Overlay, Owners, PodInfo, PodQuery, Snapshot, TermKind, TopologyColumn, VolumesView,
 };
 use crate::api::requests::Usage;
 use crate::model::{Labels, Resources, Str};
@@ -60,6 +60,11 @@ impl<'a> View<'a> {
         &self.snapshot.namespaces
     }
 
+    /// Claims and volumes.
+    pub fn volumes(&self) -> VolumesView<'_> {
+        VolumesView::new(&self.snapshot.volumes, &self.overlay.removed, &self.overlay.claims)
+    }
+
     /// The labels of a namespace; none for one that is not known.
     pub fn namespace_labels(&self, name: &str) -> Labels {
         self.snapshot.namespace_labels(name)
@@ -70,6 +75,7 @@ impl<'a> View<'a> {
         let mut overlay = self.overlay.clone();
         overlay.added.extend(more.added);
         overlay.removed.extend(more.removed);
+        overlay.claims.extend(more.claims);
         View::new(self.snapshot, overlay)
     }
 

@@ -13,6 +13,10 @@ use crate::api::meta::Object;
 use crate::api::node::Node;
 use crate::api::pod::Pod;
 use crate::api::priority_class::PriorityClass;
+use crate::api::storage::{
+    CsiDriver, CsiNode, CsiStorageCapacity, PersistentVolume, PersistentVolumeClaim, StorageClass,
+    VolumeAttachment,
+};
 use crate::api::workload::{
     DaemonSet, Deployment, Job, Namespace, ReplicaSet, ReplicationController, Service, StatefulSet,
 };
@@ -36,6 +40,13 @@ pub struct Objects {
     pub daemon_sets: Vec<DaemonSet>,
     pub jobs: Vec<Job>,
     pub priority_classes: Vec<PriorityClass>,
+    pub persistent_volume_claims: Vec<PersistentVolumeClaim>,
+    pub persistent_volumes: Vec<PersistentVolume>,
+    pub storage_classes: Vec<StorageClass>,
+    pub csi_drivers: Vec<CsiDriver>,
+    pub csi_nodes: Vec<CsiNode>,
+    pub csi_storage_capacities: Vec<CsiStorageCapacity>,
+    pub volume_attachments: Vec<VolumeAttachment>,
     /// How many objects of other kinds there were.
     pub other: BTreeMap<Str, usize>,
     places: BTreeMap<(&'static str, PodKey), Place>,
@@ -77,6 +88,13 @@ impl Objects {
         move_list::<DaemonSet>(self, &mut other);
         move_list::<Job>(self, &mut other);
         move_list::<PriorityClass>(self, &mut other);
+        move_list::<PersistentVolumeClaim>(self, &mut other);
+        move_list::<PersistentVolume>(self, &mut other);
+        move_list::<StorageClass>(self, &mut other);
+        move_list::<CsiDriver>(self, &mut other);
+        move_list::<CsiNode>(self, &mut other);
+        move_list::<CsiStorageCapacity>(self, &mut other);
+        move_list::<VolumeAttachment>(self, &mut other);
         for (kind, count) in other.other {
             *self.other.entry(kind).or_default() += count;
         }
@@ -135,6 +153,13 @@ fn reader_of(group: Option<&str>, kind: &str) -> Option<Add> {
         DaemonSet::KIND => (DaemonSet::GROUP, add::<DaemonSet>),
         Job::KIND => (Job::GROUP, add::<Job>),
         PriorityClass::KIND => (PriorityClass::GROUP, add::<PriorityClass>),
+        PersistentVolumeClaim::KIND => (PersistentVolumeClaim::GROUP, add::<PersistentVolumeClaim>),
+        PersistentVolume::KIND => (PersistentVolume::GROUP, add::<PersistentVolume>),
+        StorageClass::KIND => (StorageClass::GROUP, add::<StorageClass>),
+        CsiDriver::KIND => (CsiDriver::GROUP, add::<CsiDriver>),
+        CsiNode::KIND => (CsiNode::GROUP, add::<CsiNode>),
+        CsiStorageCapacity::KIND => (CsiStorageCapacity::GROUP, add::<CsiStorageCapacity>),
+        VolumeAttachment::KIND => (VolumeAttachment::GROUP, add::<VolumeAttachment>),
         _ => return None,
     };
     // Custom resources reuse these names in groups of their own. Workloads of clusters before
@@ -188,68 +213,33 @@ fn name_in<T: Object>(text: &RawValue) -> ObjectName {
     }
 }
 
-impl Listed for Node {
-    fn list(objects: &mut Objects) -> &mut Vec<Self> {
-        &mut objects.nodes
-    }
+macro_rules! listed {
+    ($($kind:ident: $list:ident),* $(,)?) => {
+        $(impl Listed for $kind {
+            fn list(objects: &mut Objects) -> &mut Vec<Self> {
+                &mut objects.$list
+            }
+        })*
+    };
 }
 
-impl Listed for Pod {
-    fn list(objects: &mut Objects) -> &mut Vec<Self> {
-        &mut objects.pods
-    }
-}
-
-impl Listed for Namespace {
-    fn list(objects: &mut Objects) -> &mut Vec<Self> {
-        &mut objects.namespaces
-    }
-}
-
-impl Listed for Service {
-    fn list(objects: &mut Objects) -> &mut Vec<Self> {
-        &mut objects.services
-    }
-}
-
-impl Listed for ReplicationController {
-    fn list(objects: &mut Objects) -> &mut Vec<Self> {
-        &mut objects.replication_controllers
-    }
-}
-
-impl Listed for ReplicaSet {
-    fn list(objects: &mut Objects) -> &mut Vec<Self> {
-        &mut objects.replica_sets
-    }
-}
-
-impl Listed for StatefulSet {
-    fn list(objects: &mut Objects) -> &mut Vec<Self> {
-        &mut objects.stateful_sets
-    }
-}
-
-impl Listed for Deployment {
-    fn list(objects: &mut Objects) -> &mut Vec<Self> {
-        &mut objects.deployments
-    }
-}
-
-impl Listed for DaemonSet {
-    fn list(objects: &mut Objects) -> &mut Vec<Self> {
-        &mut objects.daemon_sets
-    }
-}
-
-impl Listed for Job {
-    fn list(objects: &mut Objects) -> &mut Vec<Self> {
-        &mut objects.jobs
-    }
-}
-
-impl Listed for PriorityClass {
-    fn list(objects: &mut Objects) -> &mut Vec<Self> {
-        &mut objects.priority_classes
-    }
+listed! {
+    Node: nodes,
+    Pod: pods,
+    Namespace: namespaces,
+    Service: services,
+    ReplicationController: replication_controllers,
+    ReplicaSet: replica_sets,
+    StatefulSet: stateful_sets,
+    Deployment: deployments,
+    DaemonSet: daemon_sets,
+    Job: jobs,
+    PriorityClass: priority_classes,
+    PersistentVolumeClaim: persistent_volume_claims,
+    PersistentVolume: persistent_volumes,
+    StorageClass: storage_classes,
+    CsiDriver: csi_drivers,
+    CsiNode: csi_nodes,
+    CsiStorageCapacity: csi_storage_capacities,
+    VolumeAttachment: volume_attachments,
 }

@@ -114,7 +114,7 @@ fn pods_that_only_might_come_or_go_count() {
     check(Overlay::default(), &[]);
     let added_only = Overlay { added: added(), ..Overlay::default() };
     check(added_only, &["Too many pods", "Insufficient cpu"]);
-    check(Overlay { added: added(), removed: removed() }, &[]);
+    check(Overlay { added: added(), removed: removed(), ..Overlay::default() }, &[]);
 }
 
 #[test]

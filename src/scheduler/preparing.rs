@@ -1,0 +1,112 @@
+//! Prepares a binding: has written and waits for what the pod's claims need before it may be posted.
+//!
+//! Nothing of this is remembered but the decisions. What comes next is read off the objects as they
+//! are, so a write that was lost is asked for once more, and a restart goes on where it stopped.
+
+use std::time::Duration;
+
+use super::Scheduler;
+use super::binding::{Again, Requeue, State, Step};
+use super::effect::{EffectId, Op, Outcome};
+use crate::framework::{Progress, Status};
+use crate::model::{Instant, Str};
+
+/// How long the watch may take to show a write before it is asked for again.
+const SHOWN_WITHIN: Duration = Duration::from_secs(2);
+/// How long to wait after a write that met another version than it was meant for.
+const CONFLICT_PAUSE: Duration = Duration::from_millis(250);
+
+impl Scheduler {
+    /// Asks what the pod's claims need next. Posts the binding if that is nothing.
+    pub(super) fn prepare(&mut self, uid: &Str, now: Instant) {
+        let Some(binding) = self.bindings.get(uid) else {
+            return;
+        };
+        let Some(framework) = self.frameworks.get(&binding.pod.scheduler_name) else {
+            return;
+        };
+        let pod = self.cache.pod(uid).unwrap_or(&binding.pod);
+        let waited = now.since(binding.decided_at);
+        let snapshot = &self.cache.snapshot;
+        let progress = framework.pre_bind(pod, &binding.node, &binding.claims, snapshot, waited);
+        let first = binding.state == State::Reserved;
+        if first && matches!(progress, Progress::Do(_) | Progress::Wait(_)) {
+            self.expect(uid, now);
+        }
+        match progress {
+            Progress::Done if first => self.post(uid, now),
+            Progress::Done => self.step(uid, Step::Post, now),
+            Progress::Wait(patience) => self.wait_for_claims(uid, now.plus(patience)),
+            Progress::Do(writes) => {
+                for write in writes {
+                    let id = self.call(uid, Op::Write { write }, now);
+                    self.bindings.entry(uid.clone()).and_modify(|b| _ = b.writes.insert(id));
+                }
+                self.wait_for_claims(uid, now.plus(SHOWN_WITHIN));
+            }
+            Progress::Fail(status) => self.give_up(uid, &status, now),
+        }
+    }
+
+    /// Takes in the answer to a write. Returns false if the call was something else.
+    pub(super) fn on_written(
+        &mut self,
+        uid: &Str,
+        id: EffectId,
+        outcome: &Outcome,
+        now: Instant,
+    ) -> bool {
+        let Some(binding) = self.bindings.get_mut(uid) else {
+            return false;
+        };
+        if !binding.writes.remove(&id) {
+            return false;
+        }
+        match outcome {
+            Outcome::Applied(_) => {}
+            Outcome::Refused { code: 401 | 403, .. } => {
+                self.step(uid, Step::RollBack(Requeue::Forbidden), now);
+            }
+            Outcome::Refused { code: 429, retry_after } => {
+                let step = super::binding::pause_all(*retry_after, Again::Prepare);
+                self.step(uid, step, now);
+            }
+            // The object has changed or is gone, or nobody knows: look again at what is there.
+            Outcome::Refused { code: 404 | 409, .. } | Outcome::NotSent | Outcome::Unknown => {
+                self.wait_for_claims(uid, now.plus(CONFLICT_PAUSE));
+            }
+            Outcome::Refused { code, .. } => {
+                self.step(uid, Step::RollBack(Requeue::Rejected(*code)), now);
+            }
+        }
+        true
+    }
+
+    fn wait_for_claims(&mut self, uid: &Str, until: Instant) {
+        self.set_state(uid, State::Preparing { until });
+    }
+
+    /// Writes where the pod is going to be, so that autoscalers leave the node alone, and so that a
+    /// scheduler which starts anew looks there first.
+    fn expect(&mut self, uid: &Str, now: Instant) {
+        let Some(binding) = self.bindings.get(uid) else {
+            return;
+        };
+        let (pod, node) = (binding.pod.key.clone(), binding.node.clone());
+        if binding.pod.nominated_node != node {
+            self.call(uid, Op::Nominate { pod, uid: uid.clone(), node }, now);
+        }
+    }
+
+    /// The claims cannot be made ready on that node.
+    fn give_up(&mut self, uid: &Str, status: &Status, now: Instant) {
+        let Some(binding) = self.bindings.get(uid) else {
+            return;
+        };
+        let pod = binding.pod.clone();
+        let message = format!("running PreBind: {}", status.message());
+        tracing::warn!(pod = %pod.key, node = %binding.node, %message, "Claims were not made ready.");
+        self.report_failure(&pod, "SchedulerError", &message, now);
+        self.step(uid, Step::RollBack(Requeue::AfterBackoff), now);
+    }
+}
