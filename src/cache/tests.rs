@@ -56,7 +56,7 @@ fn a_pod_in_doubt_keeps_counting_until_somebody_knows() {
     // A change of the pod that still shows no node does not end the doubt.
     cache.set_pod(&versioned(waiting("a"), 3));
     assert_eq!(taken(&cache, "n1"), 1000);
-    cache.set_pod(&bound("a", "n1"));
+    cache.set_pod(&versioned(bound("a", "n1"), 4));
     assert_eq!((cache.state("a"), taken(&cache, "n1")), (Some(&PodState::Bound), 1000));
 }
 

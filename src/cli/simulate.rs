@@ -93,8 +93,8 @@ fn text(report: &Report) -> String {
     for run in &report.runs {
         if !run.spread.is_empty() {
             text += &format!(
-                "\nReplicas that share one host, rack or zone at most, and over how many they are \
-                 spread ({}):\n\n{}\n",
+                "\nThe most replicas on one host, rack or zone, and over how many they are spread \
+                 ({}):\n\n{}\n",
                 run.name,
                 spread_table(run).trim_fmt(),
             );

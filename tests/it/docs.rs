@@ -1,9 +1,8 @@
 //! What the documents say, held against the program: links, flags, metrics, fields.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use quorate::analysis::conformance::Report;
 use quorate::metrics;
@@ -111,6 +110,9 @@ fn the_table_of_metrics_is_that_of_the_program() {
 #[test]
 #[cfg(feature = "kubernetes")]
 fn the_table_of_flags_is_that_of_the_program() {
+    use std::collections::BTreeMap;
+    use std::process::Command;
+
     let help = Command::new(env!("CARGO_BIN_EXE_quorate")).args(["run", "--help"]).output();
     let help = String::from_utf8(help.unwrap().stdout).unwrap();
     // Each flag with all lines up to the next one.
