@@ -9,8 +9,9 @@ pub fn may_help(pod: &PodInfo, event: &ClusterEvent<'_>) -> bool {
     match event {
         ClusterEvent::PodPlaced(other) => all_speak_of(affinity, other),
         ClusterEvent::PodUpdated { old, new } => {
+            let left_behind = |term| may_speak_of(term, old) && !may_speak_of(term, new);
             !all_speak_of(affinity, old) && all_speak_of(affinity, new)
-                || any_speaks_of(anti, old) && !any_speaks_of(anti, new)
+                || anti.iter().any(left_behind)
         }
         ClusterEvent::PodRemoved(other) => {
             any_speaks_of(anti, other)

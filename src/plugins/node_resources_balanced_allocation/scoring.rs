@@ -48,9 +48,10 @@ impl BalanceScore<'_> {
         fractions.clear();
         for (resource, block) in self.resources.iter().zip(blocks) {
             let capacity = block.capacity[lane];
-            if capacity != 0 {
+            // An amount below 0 is nonsense that one node may tell; it must not fail all pods.
+            if capacity > 0 {
                 let request = if with { resource.request } else { 0 };
-                let requested = block.taken[lane].saturating_add(request);
+                let requested = block.taken[lane].saturating_add(request).max(0);
                 fractions.push(fraction(requested as f64, capacity as f64));
             }
         }

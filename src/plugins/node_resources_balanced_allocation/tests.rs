@@ -168,3 +168,11 @@ fn arguments_that_cannot_be_used_are_named() {
         "resources[0].size: unknown field with value 1; expected one of name, weight",
     );
 }
+
+#[test]
+fn amounts_below_0_count_as_none() {
+    let nodes = [node("n").allocatable(&[("cpu", "4"), ("memory", "-9E")])];
+    let cluster = fixture::cluster(nodes, [pod("p").on("n").requests(&[("cpu", "-9E")])]);
+    let asking = pod("a").requests(&[("cpu", "1"), ("memory", "1Gi")]);
+    assert_eq!(scores(&[], asking, &cluster), Some(vec![75]));
+}

@@ -138,8 +138,11 @@ impl Rule {
                 i128::from(requested.min(capacity))
             }
         };
-        let percent = (part * 100).checked_div(i128::from(capacity));
-        percent.map_or(f64::NAN, |percent| percent as f64)
+        // An amount below 0 is nonsense that one node may tell; it must not fail all pods.
+        if capacity <= 0 {
+            return f64::NAN;
+        }
+        (part * 100 / i128::from(capacity)).clamp(0, 100) as f64
     }
 
     fn mean(&self, sum: f64, weight: f64) -> i64 {

@@ -170,3 +170,20 @@ fn shares_are_rounded_down_at_every_whole_percent() {
     });
     assert_eq!(scores(args, pod, &cluster), expected.collect::<Vec<_>>());
 }
+
+#[test]
+fn amounts_below_0_count_as_none() {
+    let node = |name, cpu| node(name).allocatable(&[("cpu", cpu), ("memory", "16Gi")]);
+    let taking = |name: &str, cpu| pod(name).on(name).requests(&[("cpu", cpu), ("memory", "0")]);
+    let cluster = fixture::cluster(
+        [node("n1", "-4"), node("n2", "4")],
+        [taking("n1", "-9"), taking("n2", "-9")],
+    );
+    let check = |kind, expected: [i64; 2]| {
+        let args = strategy(kind, json!([{"name": "cpu"}, {"name": "memory"}]));
+        let asking = pod("a").requests(&[("cpu", "1"), ("memory", "4Gi")]);
+        assert_eq!(scores(args, asking, &cluster), expected, "{kind}");
+    };
+    check("LeastAllocated", [75, 87]);
+    check("MostAllocated", [25, 12]);
+}
