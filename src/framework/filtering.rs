@@ -63,7 +63,7 @@ impl Framework {
         diagnosis.nodes_outside = asked.len() - alive.len();
         self.run_filters(pod, view, &prepared, &mut alive, &mut refusals)?;
         diagnosis.refusals = self.named(refusals);
-        Ok(Filtered { feasible: alive.iter().collect(), diagnosis })
+        Ok(Filtered { feasible: alive.to_vec(), diagnosis })
     }
 
     /// Whether the pod can run on this node.
