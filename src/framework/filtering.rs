@@ -70,7 +70,7 @@ impl Framework {
         self.run_filters(pod, view, &prepared, &mut alive, &mut refusals)?;
         diagnosis.refusals = self.named(refusals);
         diagnosis.refusals.extend(rest(&resting, present));
-        Ok(Filtered { feasible: alive.iter().collect(), diagnosis })
+        Ok(Filtered { feasible: alive.to_vec(), diagnosis })
     }
 
     /// Whether the pod can run on this node.

@@ -29,14 +29,16 @@ impl Normalize {
 /// Upstream's DefaultNormalizeScore: with no raw score above 0 nothing is divided, and in reverse
 /// all get 100.
 fn by_max(scores: &mut [i64], reverse: bool) {
-    let max = scores.iter().copied().max().unwrap_or(0).max(0);
+    let max = scores.iter().copied().max().unwrap_or(0);
+    if max <= 0 {
+        if reverse {
+            scores.fill(SCORE_MAX);
+        }
+        return;
+    }
     for score in scores {
-        let share = if max > 0 { SCORE_MAX.saturating_mul(*score) / max } else { *score };
-        *score = match (reverse, max) {
-            (false, _) => share,
-            (true, 0) => SCORE_MAX,
-            (true, _) => SCORE_MAX - share,
-        };
+        let share = SCORE_MAX.saturating_mul(*score) / max;
+        *score = if reverse { SCORE_MAX - share } else { share };
     }
 }
 

@@ -70,6 +70,11 @@ pub trait Score {
 
     /// Turns raw scores into scores from 0 to [`SCORE_MAX`].
     fn normalize(&self, _scores: &mut [i64]) {}
+
+    /// What all nodes get in the end, where it is the same for all and known beforehand.
+    fn same_for_all(&self) -> Option<i64> {
+        None
+    }
 }
 
 /// The best score a node can have from one plugin, before its weight.

@@ -33,6 +33,11 @@ impl Framework {
                 Prepared::Reject(status) => return Err(CycleError::new(name, status.message())),
                 Prepared::Ready(stage) => stage,
             };
+            let same = stage.same_for_all().filter(|_| columns.is_none());
+            if let Some(score) = same {
+                totals.iter_mut().for_each(|total| *total += weight * score);
+                continue;
+            }
             scores.fill(0);
             let raw = run_score(name, &*stage, &mut scores, columns.is_some())?;
             for (total, score) in totals.iter_mut().zip(&scores) {
@@ -60,12 +65,18 @@ fn run_score(
         stage.normalize(scores);
         raw
     })?;
-    match scores.iter().find(|score| !(0..=SCORE_MAX).contains(*score)) {
-        None => Ok(raw),
-        Some(score) => {
-            metrics::plugin_misbehaved(name, "score_out_of_range");
-            let reason = format!("score {score} is not between 0 and {SCORE_MAX}");
-            Err(CycleError::new(name, reason))
-        }
+    if are_in_range(scores) {
+        return Ok(raw);
     }
+    metrics::plugin_misbehaved(name, "score_out_of_range");
+    let wrong = scores.iter().find(|score| !(0..=SCORE_MAX).contains(*score));
+    let reason = format!("score {} is not between 0 and {SCORE_MAX}", wrong.unwrap_or(&0));
+    Err(CycleError::new(name, reason))
+}
+
+/// Whether all scores are from 0 to [`SCORE_MAX`]: below, the sign of the score is set, and above,
+/// that of its distance to the greatest.
+fn are_in_range(scores: &[i64]) -> bool {
+    let signs = |score: &i64| score | SCORE_MAX.wrapping_sub(*score);
+    scores.iter().fold(0, |all, score| all | signs(score)) >= 0
 }

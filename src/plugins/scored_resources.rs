@@ -48,15 +48,23 @@ pub struct ScoredResource<'a> {
     taken: Cow<'a, [i64]>,
 }
 
-/// The amounts of one resource on the nodes of a block. Places past its last node hold nothing of
-/// meaning.
-#[derive(Clone, Debug)]
-pub struct Block {
-    pub capacity: [i64; BLOCK_NODES],
+/// One number for each node of a block. Those past its last node mean nothing.
+pub type Lanes = [i64; BLOCK_NODES];
+
+/// The amounts of one resource on the nodes of a block, none of them out of the ordinary.
+#[derive(Clone, Copy, Debug)]
+pub struct Block<'a> {
+    /// At least 1.
+    pub capacity: &'a Lanes,
     /// What the pods of the nodes take, without the pod that is scored.
-    pub taken: [i64; BLOCK_NODES],
-    /// All bits that are set in any of these amounts.
-    bits: u64,
+    pub taken: &'a Lanes,
+}
+
+/// Where the amounts of nodes that do not stand side by side are gathered.
+#[derive(Clone, Debug)]
+pub struct Room {
+    capacity: Lanes,
+    taken: Lanes,
 }
 
 /// The resources that count, with their weights; without any these are CPU and memory.
@@ -118,40 +126,79 @@ pub fn scored<'a>(
 }
 
 impl ScoredResource<'_> {
-    /// Reads the amounts of some nodes, at most as many as a block holds.
-    pub fn read(&self, nodes: &[NodeIndex], block: &mut Block) {
-        let mut bits = 0;
-        let lanes = block.capacity.iter_mut().zip(&mut block.taken);
+    /// What a node offers, and what its pods take.
+    pub fn at(&self, node: NodeIndex) -> (i64, i64) {
+        let at = |column: &[i64]| column.get(node.index()).copied().unwrap_or(0);
+        (at(self.allocatable), at(&self.taken))
+    }
+
+    /// The amounts of some nodes, at most as many as a block holds; none if one of them, or what
+    /// the pod asks for, is negative or not below the power of two, or a node offers nothing.
+    pub fn read<'a>(
+        &'a self,
+        nodes: &[NodeIndex],
+        power: u32,
+        room: &'a mut Room,
+    ) -> Option<Block<'a>> {
+        let block = match self.side_by_side(nodes) {
+            Some(block) => block,
+            None => self.gather(nodes, room),
+        };
+        let lanes = block.capacity.iter().zip(block.taken).take(nodes.len());
+        let bits = lanes.fold(self.request, |bits, (capacity, taken)| {
+            bits | capacity | taken | capacity.wrapping_sub(1)
+        });
+        (bits.cast_unsigned() >> power == 0).then_some(block)
+    }
+
+    /// The amounts where they stand, for a whole block of neighbours.
+    fn side_by_side(&self, nodes: &[NodeIndex]) -> Option<Block<'_>> {
+        let nodes: &[NodeIndex; BLOCK_NODES] = nodes.try_into().ok()?;
+        let first = nodes[0].index();
+        let apart = nodes.iter().zip(first..);
+        let apart = apart.fold(0, |apart, (node, place)| apart | (node.index() ^ place));
+        let lanes = |column| <[i64]>::get(column, first..)?.first_chunk();
+        let (capacity, taken) = (lanes(self.allocatable)?, lanes(&self.taken)?);
+        (apart == 0).then_some(Block { capacity, taken })
+    }
+
+    fn gather<'a>(&self, nodes: &[NodeIndex], room: &'a mut Room) -> Block<'a> {
+        let lanes = room.capacity.iter_mut().zip(&mut room.taken);
         for ((capacity, taken), node) in lanes.zip(nodes) {
-            let node = node.index();
-            *capacity = self.allocatable.get(node).copied().unwrap_or(0);
-            *taken = self.taken.get(node).copied().unwrap_or(0);
-            bits |= *capacity | *taken;
+            (*capacity, *taken) = self.at(*node);
         }
-        block.bits = bits.cast_unsigned();
+        Block { capacity: &room.capacity, taken: &room.taken }
     }
 }
 
-impl Block {
-    /// Whether all amounts are at least 0 and below the power of two.
-    pub fn is_below(&self, power: u32) -> bool {
-        self.bits.checked_shr(power).is_none_or(|rest| rest == 0)
-    }
-}
-
-impl Default for Block {
+impl Default for Room {
     fn default() -> Self {
-        Self { capacity: [0; BLOCK_NODES], taken: [0; BLOCK_NODES], bits: 0 }
+        Self { capacity: [0; BLOCK_NODES], taken: [0; BLOCK_NODES] }
     }
+}
+
+/// From 2^52 up to 2^53 floats are whole numbers, and the low bits of one are what it is above 2^52.
+const WHOLE: f64 = (1_u64 << PLAIN_BITS) as f64;
+
+/// Amounts below this power of two are turned into floats, and back, by adding and subtracting
+/// [`WHOLE`]. The processors that we build for have no instruction that does it for several numbers
+/// at once, nor one that rounds them down.
+pub const PLAIN_BITS: u32 = 52;
+
+/// An amount from 0 to below 2^52 as a float.
+pub fn to_float(amount: i64) -> f64 {
+    f64::from_bits(amount.cast_unsigned() | WHOLE.to_bits()) - WHOLE
 }
 
 /// The largest whole number that is not above `number`, which lies between 0 and 2^51.
-///
-/// It comes out of additions and a comparison, because the processors that we build for have no
-/// instruction that rounds down several numbers at once.
 pub fn floor(number: f64) -> f64 {
-    // Between 2^52 and 2^53 floats are whole numbers, so the sum is rounded to the nearest one.
-    const WHOLE: f64 = (1_u64 << 52) as f64;
     let nearest = (number + WHOLE) - WHOLE;
-    if nearest > number { nearest - 1.0 } else { nearest }
+    nearest - if nearest > number { 1.0 } else { 0.0 }
+}
+
+/// The same as an integer.
+pub fn floor_to_integer(number: f64) -> i64 {
+    let above = number + WHOLE;
+    let nearest = (above.to_bits() ^ WHOLE.to_bits()).cast_signed();
+    nearest - i64::from(above - WHOLE > number)
 }

@@ -48,13 +48,29 @@ fn best(
     pod: &PodInfo,
     seed: u64,
 ) -> NodeIndex {
-    let highest = totals.iter().copied().max().unwrap_or(0);
+    let tied = highest(nodes, totals);
+    if let [only] = *tied {
+        return only;
+    }
     let pod_seed = xxh3_64_with_seed(pod.uid.as_bytes(), seed);
-    let tied = nodes.iter().zip(totals).filter(|(_, total)| **total == highest);
-    let rank = |node: NodeIndex| {
-        let name = view.nodes().name(node);
+    let rank = |node: &NodeIndex| {
+        let name = view.nodes().name(*node);
         (xxh3_64_with_seed(name.as_bytes(), pod_seed), name)
     };
-    let winner = tied.map(|(node, _)| *node).min_by(|a, b| rank(*a).cmp(&rank(*b)));
-    winner.unwrap_or(nodes[0])
+    tied.into_iter().min_by_key(rank).unwrap_or(nodes[0])
+}
+
+/// The nodes of the highest total.
+fn highest(nodes: &[NodeIndex], totals: &[i64]) -> Vec<NodeIndex> {
+    let highest = totals.iter().copied().max().unwrap_or(0);
+    // Every node is written down and all but the tied ones are written over, because whether the
+    // next one is tied is as good as random, and a branch on it would be foretold wrongly.
+    let mut tied = nodes.to_vec();
+    let mut count = 0;
+    for (node, total) in nodes.iter().zip(totals) {
+        tied[count] = *node;
+        count += usize::from(*total == highest);
+    }
+    tied.truncate(count);
+    tied
 }

@@ -60,6 +60,24 @@ impl NodeSet {
         self.bits.ones().map(NodeIndex::from_usize)
     }
 
+    /// The members, ascending, as a list.
+    pub fn to_vec(&self) -> Vec<NodeIndex> {
+        let mut members = Vec::with_capacity(self.len());
+        for (position, word) in self.words().iter().enumerate() {
+            let first = NodeIndex::from_usize(position * Self::WORD_BITS).0;
+            let mut left = *word;
+            if left == usize::MAX {
+                members.extend((first..first + usize::BITS).map(NodeIndex));
+                continue;
+            }
+            while left != 0 {
+                members.push(NodeIndex(first + left.trailing_zeros()));
+                left &= left - 1;
+            }
+        }
+        members
+    }
+
     pub fn intersect_with(&mut self, other: &NodeSet) {
         self.bits.intersect_with(&other.bits);
     }
@@ -88,5 +106,25 @@ impl FromIterator<NodeIndex> for NodeSet {
             set.insert(node);
         }
         set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_lists_its_members_in_order() {
+        let check = |members: &[usize]| {
+            let members: Vec<_> = members.iter().map(|at| NodeIndex::from_usize(*at)).collect();
+            let set: NodeSet = members.iter().rev().copied().collect();
+            assert_eq!(set.to_vec(), members);
+            assert_eq!(set.iter().collect::<Vec<_>>(), members);
+        };
+        check(&[]);
+        check(&[0]);
+        check(&[63, 64, 200]);
+        check(&(0..64).collect::<Vec<_>>());
+        check(&(3..300).collect::<Vec<_>>());
     }
 }

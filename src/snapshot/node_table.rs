@@ -18,6 +18,8 @@ pub struct NodeTable {
     by_name: FxHashMap<Str, NodeIndex>,
     free: Vec<NodeIndex>,
     infos: Vec<Arc<NodeInfo>>,
+    /// The names once more: ties are broken by them, and then most of them are read.
+    names: Vec<Str>,
     present: NodeSet,
     unschedulable: NodeSet,
     taints: Vec<TaintGroup>,
@@ -61,7 +63,7 @@ impl NodeTable {
     }
 
     pub fn name(&self, node: NodeIndex) -> &Str {
-        &self.info(node).name
+        &self.names[node.index()]
     }
 
     /// How many places there are; every index is below.
@@ -86,11 +88,13 @@ impl NodeTable {
         let info = Arc::new(NodeInfo { name: name.clone(), ..NodeInfo::default() });
         let node = self.free.pop().unwrap_or_else(|| {
             self.infos.push(Arc::default());
+            self.names.push(Str::default());
             self.pods.push(FxHashSet::default());
             self.columns.grow(self.infos.len());
             NodeIndex::from_usize(self.infos.len() - 1)
         });
         self.infos[node.index()] = info;
+        self.names[node.index()] = name.clone();
         self.by_name.insert(name.clone(), node);
         node
     }
@@ -129,8 +133,9 @@ impl NodeTable {
         if self.present.contains(node) || !self.pods[node.index()].is_empty() {
             return;
         }
-        if self.by_name.remove(&self.infos[node.index()].name).is_some() {
+        if self.by_name.remove(&self.names[node.index()]).is_some() {
             self.free.push(node);
+            self.names[node.index()] = Str::default();
             self.infos[node.index()] = Arc::default();
             self.columns.clear_requested(node);
             self.inexact.remove(node);

@@ -4,11 +4,13 @@
 //! the last bit.
 
 use crate::framework::Score;
-use crate::plugins::scored_resources::{BLOCK_NODES, Block, ScoredResource, floor};
+use crate::plugins::scored_resources::{
+    BLOCK_NODES, Block, PLAIN_BITS, Room, ScoredResource, floor_to_integer, to_float,
+};
 use crate::snapshot::NodeIndex;
 
-/// Amounts below 2^62 can be added without leaving an i64.
-const ADDABLE_BITS: u32 = 62;
+/// Of two amounts below 2^51 the sum, too, can be turned into a float the quick way.
+const ADDABLE_BITS: u32 = PLAIN_BITS - 1;
 
 /// The score of one pod.
 #[derive(Debug)]
@@ -19,23 +21,16 @@ pub struct BalanceScore<'a> {
 
 impl Score for BalanceScore<'_> {
     fn score(&self, scores: &mut [i64]) {
-        let mut blocks = vec![Block::default(); self.resources.len()];
+        let mut rooms = [Room::default(), Room::default()];
         let mut fractions = Vec::with_capacity(self.resources.len());
         let chunks = scores.chunks_mut(BLOCK_NODES);
         for (scores, nodes) in chunks.zip(self.nodes.chunks(BLOCK_NODES)) {
-            for (resource, block) in self.resources.iter().zip(&mut blocks) {
-                resource.read(nodes, block);
+            if self.score_pairs(nodes, &mut rooms, scores).is_some() {
+                continue;
             }
-            if let ([one, other], [first, second]) = (&*self.resources, &*blocks) {
-                let (one, other) = ((one.request, first), (other.request, second));
-                if is_plain(one, nodes.len()) && is_plain(other, nodes.len()) {
-                    score_pairs(one, other, scores);
-                    continue;
-                }
-            }
-            for (lane, score) in scores.iter_mut().enumerate() {
-                let with = self.evenness(&blocks, lane, true, &mut fractions);
-                let without = self.evenness(&blocks, lane, false, &mut fractions);
+            for (score, node) in scores.iter_mut().zip(nodes) {
+                let with = self.evenness(*node, true, &mut fractions);
+                let without = self.evenness(*node, false, &mut fractions);
                 *score = 50 + (50 + with - without) / 2;
             }
         }
@@ -43,15 +38,15 @@ impl Score for BalanceScore<'_> {
 }
 
 impl BalanceScore<'_> {
-    /// How even a node is, with the pod or without: 100 where equal shares of everything are taken.
-    fn evenness(&self, blocks: &[Block], lane: usize, with: bool, fractions: &mut Vec<f64>) -> i64 {
+    /// How even a node is, with the pod or without: 100 where the same share of everything is taken.
+    fn evenness(&self, node: NodeIndex, with: bool, fractions: &mut Vec<f64>) -> i64 {
         fractions.clear();
-        for (resource, block) in self.resources.iter().zip(blocks) {
-            let capacity = block.capacity[lane];
+        for resource in &self.resources {
+            let (capacity, taken) = resource.at(node);
             // An amount below 0 is nonsense that one node may tell; it must not fail all pods.
             if capacity > 0 {
                 let request = if with { resource.request } else { 0 };
-                let requested = block.taken[lane].saturating_add(request).max(0);
+                let requested = taken.saturating_add(request).max(0);
                 fractions.push(fraction(requested as f64, capacity as f64));
             }
         }
@@ -67,31 +62,35 @@ impl BalanceScore<'_> {
         };
         ((1.0 - deviation) * 100.0) as i64
     }
-}
 
-/// Whether the nodes offer some of the resource, and no amount is out of the ordinary.
-fn is_plain((request, block): (i64, &Block), nodes: usize) -> bool {
-    (0..1 << ADDABLE_BITS).contains(&request)
-        && block.is_below(ADDABLE_BITS)
-        && block.capacity.iter().take(nodes).all(|amount| *amount > 0)
-}
-
-/// The usual case: two resources, and every node offers both.
-fn score_pairs(one: (i64, &Block), other: (i64, &Block), scores: &mut [i64]) {
-    let mut floats = [0.0; BLOCK_NODES];
-    let evenness = |lane: usize, with: i64| {
-        let share = |(request, block): (i64, &Block)| {
-            let requested = block.taken[lane].wrapping_add(request * with);
-            fraction(requested as f64, block.capacity[lane] as f64)
+    /// The usual case: two resources, and every node offers both. None if it is another one.
+    fn score_pairs(
+        &self,
+        nodes: &[NodeIndex],
+        [first, second]: &mut [Room; 2],
+        scores: &mut [i64],
+    ) -> Option<()> {
+        let [one, other] = &*self.resources else {
+            return None;
         };
-        floor((1.0 - half_distance(share(one), share(other))) * 100.0)
-    };
-    for (lane, score) in floats.iter_mut().enumerate() {
-        let (with, without) = (evenness(lane, 1), evenness(lane, 0));
-        *score = 50.0 + floor((50.0 + with - without) / 2.0);
-    }
-    for (score, float) in scores.iter_mut().zip(&floats) {
-        *score = *float as i64;
+        let blocks =
+            (one.read(nodes, ADDABLE_BITS, first)?, other.read(nodes, ADDABLE_BITS, second)?);
+        let evenness = |lane: usize, one: i64, other: i64| {
+            let share = |block: Block<'_>, request: i64| {
+                let requested = block.taken[lane].wrapping_add(request);
+                fraction(to_float(requested), to_float(block.capacity[lane]))
+            };
+            let deviation = half_distance(share(blocks.0, one), share(blocks.1, other));
+            floor_to_integer((1.0 - deviation) * 100.0)
+        };
+        let mut lanes = [0; BLOCK_NODES];
+        for (lane, score) in lanes.iter_mut().enumerate() {
+            let gain = evenness(lane, one.request, other.request) - evenness(lane, 0, 0);
+            // No node is less even than 50, so that this is halved as a number of at least 0.
+            *score = 50 + ((50 + gain).cast_unsigned() >> 1).cast_signed();
+        }
+        scores.copy_from_slice(lanes.get(..scores.len())?);
+        Some(())
     }
 }
 

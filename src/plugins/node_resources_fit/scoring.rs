@@ -2,13 +2,16 @@
 
 use super::args::ShapePoint;
 use crate::framework::Score;
-use crate::plugins::scored_resources::{BLOCK_NODES, Block, ResourceSpec, ScoredResource, floor};
+use crate::plugins::scored_resources::{
+    BLOCK_NODES, ResourceSpec, Room, ScoredResource, floor, floor_to_integer, to_float,
+};
 use crate::snapshot::NodeIndex;
 
 /// Amounts below 2^46 have percentages that floats get right: a hundredth part of such an amount is
 /// a whole number of them below 2^53, and a quotient that lies below a whole number, which is at
 /// most 100, lies so far below it that rounding does not reach it.
 const EXACT_BITS: u32 = 46;
+const EXACT: i64 = 1 << EXACT_BITS;
 
 /// How nodes are scored.
 #[derive(Clone, Debug)]
@@ -75,62 +78,74 @@ impl Shape {
 
 impl Score for AllocationScore<'_> {
     fn score(&self, scores: &mut [i64]) {
-        let mut block = Block::default();
-        let mut shares = [0.0; BLOCK_NODES];
+        let mut room = Room::default();
         let blocks = scores.chunks_mut(BLOCK_NODES);
         for (scores, nodes) in blocks.zip(self.nodes.chunks(BLOCK_NODES)) {
-            let mut sums = [0.0; BLOCK_NODES];
-            let mut weights = [0.0; BLOCK_NODES];
-            for resource in &self.resources {
-                resource.read(nodes, &mut block);
-                self.rule.shares(resource.request, &block, &mut shares);
-                let weight = resource.weight as f64;
-                let lanes = sums.iter_mut().zip(&mut weights);
-                for ((sum, total), share) in lanes.zip(&shares) {
-                    // A resource that does not count on a node has no share, not even 0.
-                    let counts = !share.is_nan();
-                    *sum += if counts { share * weight } else { 0.0 };
-                    *total += if counts { weight } else { 0.0 };
-                }
-            }
-            for ((score, sum), weight) in scores.iter_mut().zip(&sums).zip(&weights) {
-                *score = self.rule.mean(*sum, *weight);
+            let usual = match self.rule {
+                Rule::LeastAllocated => self.score_block(nodes, &mut room, scores, left),
+                Rule::MostAllocated => self.score_block(nodes, &mut room, scores, smaller),
+                Rule::RequestedToCapacityRatio(_) => None,
+            };
+            if usual.is_none() {
+                let scores = scores.iter_mut().zip(nodes);
+                scores.for_each(|(score, node)| *score = self.score_one(*node));
             }
         }
     }
 }
 
-impl Rule {
-    /// What a resource gives on each node of a block; no number where it does not count.
-    fn shares(&self, request: i64, block: &Block, shares: &mut [f64; BLOCK_NODES]) {
-        if block.is_below(EXACT_BITS) && (0..1 << EXACT_BITS).contains(&request) {
-            let left = |requested: f64, capacity: f64| {
-                percent(larger(capacity - requested, 0.0), capacity)
-            };
-            let used =
-                |requested: f64, capacity: f64| percent(smaller(requested, capacity), capacity);
-            match self {
-                Self::LeastAllocated => fill(request, block, shares, left),
-                Self::MostAllocated | Self::RequestedToCapacityRatio(_) => {
-                    fill(request, block, shares, used);
-                }
+impl AllocationScore<'_> {
+    /// Scores a block by the share that `part` is of each capacity. None if an amount is out of the
+    /// ordinary.
+    fn score_block(
+        &self,
+        nodes: &[NodeIndex],
+        room: &mut Room,
+        scores: &mut [i64],
+        part: impl Fn(f64, f64) -> f64,
+    ) -> Option<()> {
+        let mut sums = [0.0; BLOCK_NODES];
+        let mut weights = 0.0;
+        for resource in &self.resources {
+            let block = resource.read(nodes, EXACT_BITS, room)?;
+            let weight = resource.weight as f64;
+            let lanes = block.capacity.iter().zip(block.taken);
+            for (sum, (capacity, taken)) in sums.iter_mut().zip(lanes) {
+                // Only places past the last node can wrap.
+                let requested = to_float(taken.wrapping_add(resource.request));
+                let capacity = to_float(*capacity);
+                *sum += weight * percent(part(requested, capacity), capacity);
             }
-        } else {
-            let lanes = block.capacity.iter().zip(&block.taken);
-            for (share, (capacity, taken)) in shares.iter_mut().zip(lanes) {
-                *share = self.share(taken.saturating_add(request), *capacity);
-            }
+            weights += weight;
         }
-        if let Self::RequestedToCapacityRatio(shape) = self {
-            for share in shares.iter_mut().filter(|share| !share.is_nan()) {
-                let score = shape.at(*share);
-                *share = if score > 0.0 { score } else { f64::NAN };
-            }
+        if weights == 0.0 {
+            return None;
         }
+        for (score, sum) in scores.iter_mut().zip(&sums) {
+            *score = floor_to_integer(sum / weights);
+        }
+        Some(())
     }
 
-    /// The share in per cent for amounts of any size.
-    fn share(&self, requested: i64, capacity: i64) -> f64 {
+    /// The score of one node, whatever the amounts.
+    fn score_one(&self, node: NodeIndex) -> i64 {
+        let (mut sum, mut weights) = (0.0, 0.0);
+        for resource in &self.resources {
+            let (capacity, taken) = resource.at(node);
+            let requested = taken.saturating_add(resource.request);
+            if let Some(share) = self.rule.share(requested, capacity) {
+                let weight = resource.weight as f64;
+                sum += share * weight;
+                weights += weight;
+            }
+        }
+        self.rule.mean(sum, weights)
+    }
+}
+
+impl Rule {
+    /// What a resource gives; none where it does not count.
+    fn share(&self, requested: i64, capacity: i64) -> Option<f64> {
         let part = match self {
             Self::LeastAllocated if requested > capacity => 0,
             Self::LeastAllocated => i128::from(capacity) - i128::from(requested),
@@ -138,15 +153,24 @@ impl Rule {
                 i128::from(requested.min(capacity))
             }
         };
-        // An amount below 0 is nonsense that one node may tell; it must not fail all pods.
-        if capacity <= 0 {
-            return f64::NAN;
+        let share = match (i64::try_from(part), capacity) {
+            // An amount below 0 is nonsense that one node may tell; it must not fail all pods.
+            (_, ..=0) => return None,
+            (Ok(part), 1..EXACT) if (0..EXACT).contains(&part) => {
+                percent(part as f64, capacity as f64)
+            }
+            _ => (part * 100 / i128::from(capacity)).clamp(0, 100) as f64,
+        };
+        match self {
+            Self::LeastAllocated | Self::MostAllocated => Some(share),
+            Self::RequestedToCapacityRatio(shape) => {
+                Some(shape.at(share)).filter(|score| *score > 0.0)
+            }
         }
-        (part * 100 / i128::from(capacity)).clamp(0, 100) as f64
     }
 
-    fn mean(&self, sum: f64, weight: f64) -> i64 {
-        let mean = sum / weight;
+    fn mean(&self, sum: f64, weights: f64) -> i64 {
+        let mean = sum / weights;
         // Without any resource that counts this is no number, which becomes 0.
         match self {
             Self::RequestedToCapacityRatio(_) => mean.round() as i64,
@@ -155,20 +179,12 @@ impl Rule {
     }
 }
 
-fn fill(
-    request: i64,
-    block: &Block,
-    shares: &mut [f64; BLOCK_NODES],
-    share: impl Fn(f64, f64) -> f64,
-) {
-    let lanes = block.capacity.iter().zip(&block.taken);
-    for (out, (capacity, taken)) in shares.iter_mut().zip(lanes) {
-        // Only places past the last node can wrap.
-        *out = share(taken.wrapping_add(request) as f64, *capacity as f64);
-    }
+/// What is left, if anything is.
+fn left(requested: f64, capacity: f64) -> f64 {
+    larger(capacity - requested, 0.0)
 }
 
-/// Rounded down; no number where there is nothing to take a part of.
+/// Rounded down, of amounts below [`EXACT`].
 fn percent(part: f64, whole: f64) -> f64 {
     floor(part * 100.0 / whole)
 }

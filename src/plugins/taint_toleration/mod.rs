@@ -6,7 +6,7 @@ mod tests;
 use crate::config::Point;
 use crate::framework::{
     ClusterEvent, Filter, Hint, Instance, Normalize, Prepared, ReadyFilter, Refusals, Registration,
-    Score, SetPlugin, Status, decode_args,
+    SCORE_MAX, Score, SetPlugin, Status, decode_args,
 };
 use crate::model::{
     NO_EXECUTE, NO_SCHEDULE, PREFER_NO_SCHEDULE, Taint, Toleration, first_untolerated,
@@ -109,6 +109,10 @@ impl Score for SoftTaints<'_> {
 
     fn normalize(&self, scores: &mut [i64]) {
         Normalize::Reverse.apply(scores);
+    }
+
+    fn same_for_all(&self) -> Option<i64> {
+        self.counts.is_empty().then_some(SCORE_MAX)
     }
 }
 
