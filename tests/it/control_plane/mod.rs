@@ -36,6 +36,7 @@ pub use cluster::Cluster;
 pub use objects::{node, pod};
 pub use pool::borrow;
 pub use process::{Process, Signal};
+pub use programs::KUBERNETES_VERSION;
 
 use apiserver::ApiServer;
 use etcd::Etcd;
@@ -220,8 +221,8 @@ impl ControlPlane {
         })
     }
 
-    /// Takes the control plane back to the state in which it started, for the next borrower.
-    fn reset(&mut self) {
+    /// Takes the control plane back to the state in which it started, for the next user.
+    pub fn reset(&mut self) {
         self.etcd.delete_all_but(&self.original);
         let cluster = self.cluster();
         wait_for("the emptied cluster", Duration::from_secs(30), || {

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use xxhash_rust::xxh3::Xxh3;
 
 /// The release that the Go module pins; programs built from modules do not know their own.
-const KUBERNETES_VERSION: &str = "v1.37.2";
+pub const KUBERNETES_VERSION: &str = "v1.37.2";
 
 const GO_NEEDED: &str = "the integration tests run a real control plane, which they build from \
     tests/control-plane with Go 1.26 or newer; install it from https://go.dev/dl and make sure \

@@ -38,7 +38,8 @@ fn kube_scheduler_binds_a_pod_and_the_audit_log_says_who_did_it() {
     assert_eq!(bindings.len(), 2);
     for binding in bindings {
         assert_eq!(binding.user, "system:kube-scheduler");
-        assert!(binding.user_agent.starts_with("kube-scheduler/v1.37.2"), "{binding:?}");
+        let agent = format!("kube-scheduler/{KUBERNETES_VERSION} ");
+        assert!(binding.user_agent.starts_with(&agent), "{binding:?}");
         assert_eq!((binding.namespace.as_str(), binding.code), ("bound", 201));
         assert_eq!(binding.stage, "ResponseComplete");
         assert!(binding.uri.ends_with(&format!("/pods/{}/binding", binding.name)), "{binding:?}");
