@@ -9,6 +9,7 @@ pub mod cycle;
 pub mod effect;
 pub mod event;
 mod intake;
+mod leadership;
 pub mod recording;
 mod report;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use self::binding::{Binding, CALL_DEADLINE, CONFIRM_DEADLINE, Requeue, State, St
 use self::cycle::Verdict;
 pub use self::effect::{Condition, Credit, Effect, EffectId, LeaseEpoch, Note, Op, Outcome};
 pub use self::event::{Change, Event, Reply};
+use self::leadership::Leadership;
 pub use self::report::Refusal;
 use crate::cache::Cache;
 use crate::config::EffectiveConfiguration;
@@ -51,6 +53,7 @@ pub struct Scheduler {
     seed: u64,
     effects: u64,
     synced: bool,
+    leadership: Leadership,
     /// Nothing is sent before: the API server asked for patience.
     paused_until: Instant,
     decisions: Xxh3,
@@ -84,6 +87,7 @@ impl Scheduler {
             seed,
             effects: 0,
             synced: false,
+            leadership: Leadership::default(),
             paused_until: Instant::default(),
             decisions: Xxh3::new(),
         })
@@ -95,6 +99,7 @@ impl Scheduler {
             Event::Pod(change) => self.on_pod(change, at),
             Event::Reply(reply) => self.on_reply(reply, at),
             Event::Synced => self.synced = true,
+            Event::Lease(term) => self.leadership = Leadership::Elected(term),
             other => self.on_cluster(other, at),
         }
     }
@@ -107,8 +112,11 @@ impl Scheduler {
         credit: Credit,
         out: &mut Vec<Effect>,
     ) -> Option<Instant> {
-        self.take_up_waiting(now);
-        let mut binds = credit.binds;
+        let may_write = self.leadership.may_write(now);
+        let mut binds = if may_write { credit.binds } else { 0 };
+        if may_write {
+            self.take_up_waiting(now);
+        }
         for _ in 0..DECISIONS_MAX {
             if !self.synced || binds == 0 || now < self.paused_until {
                 break;
@@ -122,7 +130,8 @@ impl Scheduler {
         }
         self.report_lengths();
         out.extend(self.outbox.drain(..));
-        self.next_wake(now, binds)
+        // The next renewal of the lease is what moves a standby on.
+        may_write.then(|| self.next_wake(now, binds)).flatten()
     }
 
     /// A hash of all decisions so far, in order.
@@ -370,8 +379,8 @@ impl Scheduler {
     fn emit(&mut self, op: Op, now: Instant) -> EffectId {
         self.effects += 1;
         let id = EffectId(self.effects);
-        let epoch = LeaseEpoch::default();
-        self.outbox.push_back(Effect { id, epoch, not_after: now.plus(CALL_DEADLINE), op });
+        let (epoch, not_after) = self.leadership.limits(now, CALL_DEADLINE);
+        self.outbox.push_back(Effect { id, epoch, not_after, op });
         id
     }
 
