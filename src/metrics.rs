@@ -33,6 +33,8 @@ struct Metrics {
     watch_unreadable: IntCounterVec,
     calls: IntCounterVec,
     reports: IntCounterVec,
+    leader: IntGaugeVec,
+    leader_slowpath: IntCounterVec,
 }
 
 impl Metrics {
@@ -156,6 +158,22 @@ impl Metrics {
                 "Conditions and events by outcome; dropped ones had no room.",
                 &["report", "outcome"],
             ),
+            leader: register(
+                &r,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "leader_election_master_status",
+                        "1 on the replica that holds the lease, 0 on the others.",
+                    ),
+                    &["name"],
+                ),
+            ),
+            leader_slowpath: counter(
+                &r,
+                "leader_election_slowpath_total",
+                "Renewals that had to read the lease first.",
+                &["name"],
+            ),
             registry: r,
         }
     }
@@ -257,6 +275,16 @@ pub fn call(call: &str, outcome: &str) {
 /// A condition or an event was written, or was not.
 pub fn report(report: &str, outcome: &str) {
     METRICS.reports.with_label_values(&[report, outcome]).inc();
+}
+
+/// Whether this process leads, by the name of the lease.
+pub fn leader(lease: &str, leads: bool) {
+    METRICS.leader.with_label_values(&[lease]).set(i64::from(leads));
+}
+
+/// A renewal of the lease had to read it first.
+pub fn leader_slowpath(lease: &str) {
+    METRICS.leader_slowpath.with_label_values(&[lease]).inc();
 }
 
 /// All metrics in the text format of Prometheus.

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::model::PodKey;
 use crate::scheduler::{Condition, Note};
 
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 const STRATEGIC_MERGE_PATCH: &str = "application/strategic-merge-patch+json";
 /// The API server takes notes of at most so many bytes.
@@ -30,7 +30,7 @@ pub(super) enum RequestError {
     Http(#[from] http::Error),
 }
 
-type Written = Result<Request<Vec<u8>>, RequestError>;
+pub(super) type Written = Result<Request<Vec<u8>>, RequestError>;
 
 /// POST of a binding that applies to exactly this version of this pod.
 pub(super) fn bind(pod: &PodKey, uid: &str, resource_version: &str, node: &str) -> Written {
@@ -62,8 +62,7 @@ pub(super) fn fence(pod: &PodKey, uid: &str, resource_version: &str, value: &str
 
 /// A read that shows the newest state.
 pub(super) fn get(pod: &PodKey) -> Written {
-    let request = Request::builder().method(Method::GET).uri(pod_path(pod));
-    Ok(request.body(Vec::new())?)
+    read(&pod_path(pod))
 }
 
 /// The condition PodScheduled=False.
@@ -140,7 +139,16 @@ fn events_path(pod: &PodKey) -> String {
     format!("/apis/events.k8s.io/v1/namespaces/{}/events", pod.namespace)
 }
 
-fn write(method: Method, path: &str, content_type: &str, body: &impl Serialize) -> Written {
+pub(super) fn read(path: &str) -> Written {
+    Ok(Request::builder().method(Method::GET).uri(path).body(Vec::new())?)
+}
+
+pub(super) fn write(
+    method: Method,
+    path: &str,
+    content_type: &str,
+    body: &impl Serialize,
+) -> Written {
     let request =
         Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, content_type);
     Ok(request.body(serde_json::to_vec(body)?)?)

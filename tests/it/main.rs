@@ -11,4 +11,6 @@ mod contract;
 mod control_plane;
 #[cfg(feature = "kubernetes")]
 mod end_to_end;
+#[cfg(feature = "kubernetes")]
+mod leader_election;
 mod tidy;
