@@ -11,6 +11,7 @@ pub mod config;
 pub mod framework;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
+pub mod lease;
 pub mod metrics;
 pub mod model;
 pub mod plugins;

@@ -35,6 +35,8 @@ struct Metrics {
     watch_unreadable: IntCounterVec,
     calls: IntCounterVec,
     reports: IntCounterVec,
+    leader: GaugeVec,
+    leader_slowpath: IntCounterVec,
 }
 
 /// All metrics that there are, and what they are called.
@@ -137,6 +139,16 @@ const REPORTS: Family = Family {
     labels: &["report", "outcome"],
     help: "Conditions and events by outcome; dropped ones had no room.",
 };
+const LEADER: Family = Family {
+    name: "leader_election_master_status",
+    labels: &["name"],
+    help: "1 on the replica that holds the lease, 0 on the others.",
+};
+const LEADER_SLOWPATH: Family = Family {
+    name: "leader_election_slowpath_total",
+    labels: &["name"],
+    help: "Renewals that had to read the lease first.",
+};
 
 impl Metrics {
     fn new() -> Self {
@@ -159,6 +171,8 @@ impl Metrics {
             watch_unreadable: all.counters(WATCH_UNREADABLE),
             calls: all.counters(CALLS),
             reports: all.counters(REPORTS),
+            leader: all.gauges(LEADER),
+            leader_slowpath: all.counters(LEADER_SLOWPATH),
             all,
         }
     }
@@ -320,6 +334,16 @@ pub fn call(call: &str, outcome: &str) {
 /// A condition or an event was written, or was not.
 pub fn report(report: &str, outcome: &str) {
     METRICS.reports.with_label_values(&[report, outcome]).inc();
+}
+
+/// Whether this process leads, by the name of the lease.
+pub fn leader(lease: &str, leads: bool) {
+    METRICS.leader.with_label_values(&[lease]).set(f64::from(u8::from(leads)));
+}
+
+/// A renewal of the lease had to read it first.
+pub fn leader_slowpath(lease: &str) {
+    METRICS.leader_slowpath.with_label_values(&[lease]).inc();
 }
 
 /// All metrics in the text format of Prometheus.

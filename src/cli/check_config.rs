@@ -10,7 +10,7 @@ use serde_json::Value;
 use serde_saphyr::FlowMap;
 
 use super::{Output, print, print_json};
-use crate::config::{EffectiveConfiguration, EffectiveProfile, load};
+use crate::config::{EffectiveConfiguration, EffectiveElection, EffectiveProfile, load};
 use crate::framework::{Framework, Registry};
 use crate::model::Str;
 use crate::plugins::registry;
@@ -33,8 +33,20 @@ struct Report<'a> {
     schema: &'static str,
     pod_initial_backoff_seconds: u64,
     pod_max_backoff_seconds: u64,
+    /// Null where no lease is held.
+    leader_election: Option<ElectionReport<'a>>,
     profiles: Vec<ProfileReport<'a>>,
     notices: &'a [String],
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ElectionReport<'a> {
+    resource_namespace: &'a str,
+    resource_name: &'a str,
+    lease_duration_seconds: f64,
+    renew_deadline_seconds: f64,
+    retry_period_seconds: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -85,6 +97,7 @@ impl<'a> Report<'a> {
             schema: SCHEMA,
             pod_initial_backoff_seconds: config.pod_initial_backoff.as_secs(),
             pod_max_backoff_seconds: config.pod_max_backoff.as_secs(),
+            leader_election: config.leader_election.as_ref().map(ElectionReport::of),
             profiles: config.profiles.iter().map(ProfileReport::of).collect(),
             notices: &config.notices,
         }
@@ -92,6 +105,18 @@ impl<'a> Report<'a> {
 
     fn text(&self) -> anyhow::Result<String> {
         Ok(serde_saphyr::to_string(self)?)
+    }
+}
+
+impl<'a> ElectionReport<'a> {
+    fn of(election: &'a EffectiveElection) -> ElectionReport<'a> {
+        ElectionReport {
+            resource_namespace: &election.namespace,
+            resource_name: &election.name,
+            lease_duration_seconds: election.lease_duration.as_secs_f64(),
+            renew_deadline_seconds: election.renew_deadline.as_secs_f64(),
+            retry_period_seconds: election.retry_period.as_secs_f64(),
+        }
     }
 }
 

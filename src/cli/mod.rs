@@ -3,6 +3,8 @@
 mod bench;
 mod check_config;
 mod conformance;
+#[cfg(feature = "kubernetes")]
+mod leader;
 mod replay;
 #[cfg(feature = "kubernetes")]
 mod run;

@@ -5,8 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use crate::config::EffectiveConfiguration;
-use crate::kubernetes::{self, Options, Recording};
+use super::FOUND;
+use super::leader::{LeaderFlags, candidacy};
+use crate::config::{self, ConfigError, EffectiveConfiguration, SchedulerConfiguration};
+use crate::framework::Registry;
+use crate::kubernetes::{self, DaemonError, Options, Recording};
 use crate::plugins::registry;
 use crate::scheduler::Scheduler;
 use crate::scheduler::recording::Header;
@@ -37,6 +40,8 @@ pub struct Args {
     /// Without it RUST_LOG holds, and then info.
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
+    #[command(flatten)]
+    leader: LeaderFlags,
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -47,7 +52,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let text = text.with_context(|| name.clone())?;
     let header = Header::new(env!("CARGO_PKG_VERSION"), args.seed, text);
     let registry = registry();
-    let configuration = header.configuration(&registry).context(name)?;
+    let configuration = configuration(&header, args.leader, &registry).context(name)?;
     let scheduler = Scheduler::new(&configuration, &registry, header.seed)?;
     announce(&configuration);
 
@@ -55,10 +60,34 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         kubeconfig: args.kubeconfig,
         http_port: args.http_port,
         record: args.record.map(|path| Recording { path, header }),
+        candidacy: configuration.leader_election.as_ref().map(candidacy),
     };
-    let decisions_hash = kubernetes::run(scheduler, options)?;
-    tracing::info!(decisionsHash = decisions_hash, "Stopped.");
-    Ok(ExitCode::SUCCESS)
+    match kubernetes::run(scheduler, options) {
+        Ok(decisions_hash) => {
+            tracing::info!(decisionsHash = decisions_hash, "Stopped.");
+            Ok(ExitCode::SUCCESS)
+        }
+        // Not a word on how to use the program: whoever started it shall start it again.
+        Err(error @ DaemonError::LeaseLost) => {
+            tracing::error!(%error, "Stopped.");
+            Ok(ExitCode::from(FOUND))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What the file means under the flags.
+fn configuration(
+    header: &Header,
+    leader: LeaderFlags,
+    registry: &Registry,
+) -> Result<EffectiveConfiguration, ConfigError> {
+    let mut configuration = match &header.config {
+        Some(text) => config::parse(text)?,
+        None => SchedulerConfiguration::default(),
+    };
+    leader.apply(&mut configuration.leader_election);
+    config::resolve(&configuration, &registry.catalog())
 }
 
 fn announce(configuration: &EffectiveConfiguration) {

@@ -12,6 +12,10 @@ pub const UPSTREAM_KIND: &str = "KubeSchedulerConfiguration";
 /// What pods say in `spec.schedulerName` to be scheduled by the shipped profile.
 pub const SCHEDULER_NAME: &str = "quorate";
 
+/// The lease of ours, in files of kube-scheduler too: kube-scheduler holds its own.
+const LEASE_NAMESPACE: &str = "kube-system";
+const LEASE_NAME: &str = "quorate";
+
 const UPSTREAM_SCHEDULER_NAME: &str = "default-scheduler";
 
 impl Default for SchedulerConfiguration {
@@ -89,8 +93,21 @@ impl LeaderElection {
 
     /// The kind of the lock: there is one.
     pub(super) fn resource_lock(&self) -> &str {
-        if self.resource_lock.is_empty() { "leases" } else { &self.resource_lock }
+        or(&self.resource_lock, "leases")
     }
+
+    pub(super) fn resource_name(&self) -> &str {
+        or(&self.resource_name, LEASE_NAME)
+    }
+
+    pub(super) fn resource_namespace(&self) -> &str {
+        or(&self.resource_namespace, LEASE_NAMESPACE)
+    }
+}
+
+/// An empty text counts as not set, as in kube-scheduler.
+fn or<'a>(text: &'a str, default: &'a str) -> &'a str {
+    if text.is_empty() { default } else { text }
 }
 
 fn set_or(duration: Option<GoDuration>, seconds: u32) -> GoDuration {

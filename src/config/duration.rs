@@ -1,6 +1,7 @@
 //! Durations as Go writes them: `15s`, `1h30m`, `1.5s`, `-2ms`.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
@@ -26,6 +27,11 @@ impl GoDuration {
     /// Whether it leads forward in time.
     pub fn is_positive(self) -> bool {
         self.nanos > 0
+    }
+
+    /// The duration; none if it leads backward in time.
+    pub fn get(self) -> Option<Duration> {
+        u64::try_from(self.nanos).ok().map(Duration::from_nanos)
     }
 
     /// Reads what Go's `time.ParseDuration` reads; `None` for anything else.
@@ -152,6 +158,14 @@ mod tests {
             check(text, None);
         }
         check("1.s", Some(1_000_000_000));
+    }
+
+    #[test]
+    fn only_what_leads_forward_is_a_duration() {
+        let get = |text| GoDuration::parse(text).unwrap().get();
+        assert_eq!(get("1.5s"), Some(Duration::from_millis(1500)));
+        assert_eq!(get("0s"), Some(Duration::ZERO));
+        assert_eq!(get("-1ns"), None);
     }
 
     #[test]

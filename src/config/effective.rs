@@ -9,10 +9,10 @@ use super::error::shown;
 use super::extension_point::ExtensionPoint;
 use super::known::Known;
 use super::merge::Merged;
-use super::types::{Plugin, PluginConfig, Profile, SchedulerConfiguration};
+use super::types::{LeaderElection, Plugin, PluginConfig, Profile, SchedulerConfiguration};
 use super::{
-    ConfigError, EffectiveConfiguration, EffectiveProfile, FieldPath, PluginPoints, notices,
-    validation,
+    ConfigError, EffectiveConfiguration, EffectiveElection, EffectiveProfile, FieldPath,
+    GoDuration, PluginPoints, notices, validation,
 };
 use crate::model::Str;
 
@@ -36,7 +36,19 @@ pub fn resolve(
         profiles,
         pod_initial_backoff: seconds(config.pod_initial_backoff_seconds()),
         pod_max_backoff: seconds(config.pod_max_backoff_seconds()),
+        leader_election: election(&config.leader_election),
         notices: notices::of_configuration(config),
+    })
+}
+
+fn election(election: &LeaderElection) -> Option<EffectiveElection> {
+    let positive = |duration: GoDuration| duration.get().unwrap_or_default();
+    election.leader_elect().then(|| EffectiveElection {
+        namespace: election.resource_namespace().into(),
+        name: election.resource_name().into(),
+        lease_duration: positive(election.lease_duration()),
+        renew_deadline: positive(election.renew_deadline()),
+        retry_period: positive(election.retry_period()),
     })
 }
 

@@ -27,7 +27,9 @@ pub use duration::GoDuration;
 pub use effective::resolve;
 pub use error::ConfigError;
 pub use path::FieldPath;
-pub use profile::{EffectiveConfiguration, EffectiveProfile, PluginPoints, Point};
+pub use profile::{
+    EffectiveConfiguration, EffectiveElection, EffectiveProfile, PluginPoints, Point,
+};
 pub use types::{
     ClientConnection, LeaderElection, Plugin, PluginConfig, PluginSet, Plugins, Profile,
     SchedulerConfiguration,

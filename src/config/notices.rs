@@ -14,12 +14,6 @@ pub(super) fn of_configuration(config: &SchedulerConfiguration) -> Vec<String> {
     let fields = [
         ("parallelism", config.parallelism.is_some(), "one thread takes all decisions"),
         (
-            "leaderElection",
-            config.leader_election.leader_elect()
-                && config.leader_election != LeaderElection::default(),
-            "a single replica runs, without a lease",
-        ),
-        (
             "clientConnection",
             config.client_connection != ClientConnection::default(),
             "the command line says how the API server is reached",
@@ -36,7 +30,19 @@ pub(super) fn of_configuration(config: &SchedulerConfiguration) -> Vec<String> {
     let mut notices: Vec<String> =
         set.map(|(field, _, why)| format!("{field}: has no effect: {why}")).collect();
     notices.extend(sampling(config.percentage_of_nodes_to_score, &FieldPath::root()));
+    notices.extend(shared_lease(&config.leader_election));
     notices
+}
+
+/// A lease has one holder, whichever program it is.
+fn shared_lease(election: &LeaderElection) -> Option<String> {
+    let names = (election.resource_namespace(), election.resource_name());
+    let shared = election.leader_elect() && names == ("kube-system", "kube-scheduler");
+    shared.then(|| {
+        "leaderElection.resourceName: kube-scheduler is the lease of kube-scheduler: only one of the \
+         two programs will schedule"
+            .to_owned()
+    })
 }
 
 /// Those of one profile.

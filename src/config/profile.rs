@@ -46,6 +46,18 @@ pub struct EffectiveProfile {
     pub notices: Vec<String>,
 }
 
+/// Which lease is stood for, and how patiently.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EffectiveElection {
+    pub namespace: Str,
+    pub name: Str,
+    /// Longer than the renew deadline.
+    pub lease_duration: Duration,
+    /// Longer than a fifth more than the retry period.
+    pub renew_deadline: Duration,
+    pub retry_period: Duration,
+}
+
 /// A configuration after defaults, validation and merging: what goes inward.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EffectiveConfiguration {
@@ -55,6 +67,8 @@ pub struct EffectiveConfiguration {
     pub pod_initial_backoff: Duration,
     /// What a pod's back-off never exceeds. At least the initial one.
     pub pod_max_backoff: Duration,
+    /// How one of several replicas is chosen; none if there is but one.
+    pub leader_election: Option<EffectiveElection>,
     /// Settings outside of the profiles that were read and have no effect.
     pub notices: Vec<String>,
 }

@@ -14,6 +14,7 @@ use super::types::{
     SchedulerConfiguration,
 };
 use super::{ConfigError, FieldPath};
+use crate::model::is_dns_subdomain;
 
 /// Whether the document says that it is a configuration of a version that we read.
 pub(super) fn check_version(document: &Value) -> Result<(), ConfigError> {
@@ -99,6 +100,19 @@ fn validate_leader_election(
     let (lease, renew) = (election.lease_duration(), election.renew_deadline());
     let expected = format!("longer than renewDeadline, {renew}");
     require(lease > renew, path.field("leaseDuration"), &lease.to_string(), &expected)?;
+    // Between two attempts a candidate may wait for a fifth more than the retry period.
+    let retry = election.retry_period();
+    let waits = retry.get().unwrap_or_default() * 6 / 5;
+    let expected = format!("longer than 1.2 times retryPeriod, {retry}");
+    let patient = renew.get().is_some_and(|renew| renew > waits);
+    require(patient, path.field("renewDeadline"), &renew.to_string(), &expected)?;
+    let names = [
+        ("resourceName", election.resource_name(), "the name of an object"),
+        ("resourceNamespace", election.resource_namespace(), "the name of a namespace"),
+    ];
+    for (field, name, expected) in names {
+        require(is_dns_subdomain(name), path.field(field), &name, expected)?;
+    }
     let lock = election.resource_lock();
     require(lock == "leases", path.field("resourceLock"), &lock, "leases, the only kind of lock")
 }

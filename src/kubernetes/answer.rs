@@ -9,6 +9,7 @@ use kube::Client;
 use kube::client::Body;
 use tokio::time::Instant as Point;
 
+use super::permit::Permit;
 use crate::api;
 use crate::scheduler::Outcome;
 
@@ -29,20 +30,34 @@ pub(super) enum Answer {
     Unknown,
 }
 
-/// Sends a request once and waits for its answer until `deadline`.
-pub(super) async fn ask(client: &Client, request: Request<Vec<u8>>, deadline: Point) -> Answer {
+/// Sends a request once and waits for its answer until `deadline`. A write has a permit.
+pub(super) async fn ask(
+    client: &Client,
+    request: Request<Vec<u8>>,
+    permit: Option<&Permit>,
+    deadline: Point,
+) -> Answer {
+    if permit.is_some_and(|permit| !permit.holds()) {
+        return Answer::NotSent;
+    }
+    let mut request = request.map(Body::from);
+    if let Some(permit) = permit {
+        request.extensions_mut().insert(permit.clone());
+    }
     let asked = async {
-        let response = client.send(request.map(Body::from)).await?;
+        let response = client.send(request).await?;
         read(response).await
     };
-    match tokio::time::timeout_at(deadline, asked).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "A request got no answer.");
-            if never_left(&error) { Answer::NotSent } else { Answer::Unknown }
-        }
-        Err(_) => Answer::Unknown,
+    let error = match tokio::time::timeout_at(deadline, asked).await {
+        Ok(Ok(answer)) => return answer,
+        Ok(Err(error)) => Some(error),
+        Err(_) => None,
+    };
+    if let Some(error) = &error {
+        tracing::debug!(%error, "A request got no answer.");
     }
+    let unsent = permit.is_some_and(Permit::revoke) || error.as_ref().is_some_and(never_left);
+    if unsent { Answer::NotSent } else { Answer::Unknown }
 }
 
 impl Answer {

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::series::Update;
 use crate::model::{Instant, PodKey, Str};
-use crate::scheduler::{Condition, EffectId, Note};
+use crate::scheduler::{Condition, EffectId, LeaseEpoch, Note};
 
 /// Conditions that wait: as many pods as may become unschedulable at once.
 const CONDITIONS_MAX: usize = 4096;
@@ -26,6 +26,7 @@ pub(super) struct Backlog {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Statement {
     pub(super) id: EffectId,
+    pub(super) epoch: LeaseEpoch,
     pub(super) not_after: Instant,
     pub(super) pod: PodKey,
     pub(super) uid: Str,
@@ -100,6 +101,7 @@ mod tests {
     fn statement(id: u64, uid: &str) -> Statement {
         Statement {
             id: EffectId(id),
+            epoch: LeaseEpoch(0),
             not_after: Instant(0),
             pod: PodKey::new("x", uid),
             uid: uid.into(),

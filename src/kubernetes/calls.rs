@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use http::Request;
+use http::{Method, Request};
 use kube::Client;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -14,10 +14,10 @@ use tokio::time::{Instant as Point, timeout_at};
 
 use super::answer::{Answer, ask};
 use super::clock::Clock;
+use super::permit::{Permit, Tenure};
 use super::requests::RequestError;
 use crate::metrics;
-use crate::model::Instant;
-use crate::scheduler::{Credit, EffectId, Reply};
+use crate::scheduler::{Credit, Effect, Reply};
 
 /// Calls at the same time, each on a kept-alive connection of its own. More of them bind no more
 /// pods a second: the API server is the limit then.
@@ -29,6 +29,7 @@ const CALL_DEADLINE: Duration = Duration::from_secs(4);
 pub(super) struct Calls {
     client: Client,
     clock: Clock,
+    tenure: Arc<Tenure>,
     runtime: Handle,
     replies: UnboundedSender<Reply>,
     slots: Arc<Semaphore>,
@@ -38,10 +39,16 @@ pub(super) struct Calls {
 
 impl Calls {
     /// Calls on the runtime that this is called on.
-    pub(super) fn new(client: Client, clock: Clock, replies: UnboundedSender<Reply>) -> Self {
+    pub(super) fn new(
+        client: Client,
+        clock: Clock,
+        tenure: Arc<Tenure>,
+        replies: UnboundedSender<Reply>,
+    ) -> Self {
         Self {
             client,
             clock,
+            tenure,
             runtime: Handle::current(),
             replies,
             slots: Arc::new(Semaphore::new(CALLS_MAX as usize)),
@@ -59,21 +66,22 @@ impl Calls {
         self.open.load(Ordering::Acquire)
     }
 
-    /// Starts a call; its reply comes on the channel.
+    /// Starts the call that carries out an effect; its reply comes on the channel.
     pub(super) fn send(
         &self,
         what: &'static str,
-        id: EffectId,
-        not_after: Instant,
+        effect: &Effect,
         written: Result<Request<Vec<u8>>, RequestError>,
     ) {
         self.open.fetch_add(1, Ordering::AcqRel);
         let (client, slots) = (self.client.clone(), self.slots.clone());
         let (replies, open) = (self.replies.clone(), self.open.clone());
-        let deadline = self.clock.point(not_after);
+        let (id, clock) = (effect.id, self.clock);
+        let permit = Permit::new(clock, &self.tenure, effect.epoch, effect.not_after);
+        let deadline = clock.point(effect.not_after);
         self.runtime.spawn(async move {
             let answer = match written {
-                Ok(request) => ask_in_turn(&client, &slots, request, deadline).await,
+                Ok(request) => ask_in_turn(&client, &slots, request, &permit, deadline).await,
                 Err(error) => {
                     tracing::error!(what, %error, "A call could not be written.");
                     Answer::NotSent
@@ -91,14 +99,17 @@ async fn ask_in_turn(
     client: &Client,
     slots: &Semaphore,
     request: Request<Vec<u8>>,
+    permit: &Permit,
     deadline: Point,
 ) -> Answer {
     let Ok(Ok(_slot)) = timeout_at(deadline, slots.acquire()).await else {
         return Answer::NotSent;
     };
-    let now = Point::now();
-    if now >= deadline {
+    if !permit.holds() {
         return Answer::NotSent;
     }
-    ask(client, request, deadline.min(now + CALL_DEADLINE)).await
+    let deadline = deadline.min(Point::now() + CALL_DEADLINE);
+    // To read is harmless at any time, and whether it left is of no interest.
+    let permit = (request.method() != Method::GET).then_some(permit);
+    ask(client, request, permit, deadline).await
 }

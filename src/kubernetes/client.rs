@@ -1,12 +1,19 @@
-//! Connections to the API server: one client for reading, one for binding, one for reports, so that
-//! none waits for the other's connections.
+//! Connections to the API server: one client for reading, one each for binding, reports and the lease,
+//! so that none waits for the other's connections.
 
 use std::path::{Path, PathBuf};
 
 use http::HeaderValue;
 use http::header::USER_AGENT;
+use hyper_util::client::legacy::Builder;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use kube::client::ConfigExt;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use tower::{BoxError, ServiceBuilder};
+
+use super::permit::GuardedBody;
 
 /// Who we are, in every request.
 const AGENT: &str = concat!("quorate/", env!("CARGO_PKG_VERSION"));
@@ -17,6 +24,7 @@ pub(super) struct Clients {
     pub(super) reading: Client,
     pub(super) binding: Client,
     pub(super) reporting: Client,
+    pub(super) electing: Client,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -36,9 +44,28 @@ impl Clients {
         config.default_retry = false;
         let agent = HeaderValue::from_static(AGENT);
         config.headers.push((USER_AGENT, agent));
-        let client = || Client::try_from(config.clone()).map_err(ConnectError::Client);
-        Ok(Self { reading: client()?, binding: client()?, reporting: client()? })
+        let reading = Client::try_from(config.clone()).map_err(ConnectError::Client)?;
+        let writing = || writing(&config).map_err(ConnectError::Client);
+        Ok(Self { reading, binding: writing()?, reporting: writing()?, electing: writing()? })
     }
+}
+
+/// A client as kube builds it, but that bodies leave under their permits only, and that nothing is
+/// timed: whoever writes has a deadline.
+fn writing(config: &Config) -> Result<Client, kube::Error> {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_connect_timeout(config.connect_timeout);
+    let connector = config.rustls_https_connector_with_connector(connector)?;
+    let client = Builder::new(TokioExecutor::new()).build(connector);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_request(GuardedBody::guard)
+        .map_err(BoxError::from)
+        .service(client);
+    Ok(Client::new(service, config.default_namespace.clone()))
 }
 
 /// The given file, else what KUBECONFIG names, else the ServiceAccount of this pod.

@@ -4,27 +4,36 @@
 //!  API server ─▶ feeds, one for each kind ─▶ owner ─▶ scheduler
 //!      ▲                                      │ ▲
 //!      ├───── calls: bind, fence, get ◀───────┤ │ replies
-//!      └───── reports: conditions, events ◀───┴─┘
+//!      ├───── reports: conditions, events ◀───┴─┘
+//!      └───── elector: the lease ─▶ permits of all these writes, feeds, owner
 //! ```
 
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
 use super::calls::Calls;
 use super::client::{Clients, ConnectError};
 use super::clock::Clock;
+use super::elector::{Elector, Standings};
 use super::feed::{Desk, Feed, Source};
 use super::health::{Health, Kind};
 use super::http::{self, Endpoints};
-use super::owner::{Inbox, Outbox, Owner};
+use super::lease::Place;
+use super::owner::{Ended, Inbox, Outbox, Owner};
+use super::permit::Tenure;
 use super::recorder::Recorder;
 use super::reports::Reports;
+use crate::lease::Settings;
 use crate::metrics;
+use crate::model::Str;
 use crate::scheduler::recording::Header;
 use crate::scheduler::{Event, Scheduler};
 
@@ -44,6 +53,18 @@ pub struct Options {
     /// 0 for no endpoints.
     pub http_port: u16,
     pub record: Option<Recording>,
+    /// None if nobody else can be there.
+    pub candidacy: Option<Candidacy>,
+}
+
+/// How to become the one of several processes that schedules: the durations are checked already.
+#[derive(Clone, Debug)]
+pub struct Candidacy {
+    pub namespace: Str,
+    pub name: Str,
+    pub lease_duration: Duration,
+    pub renew_deadline: Duration,
+    pub retry_period: Duration,
 }
 
 /// Where to record, and what to say about how the scheduler was built.
@@ -65,9 +86,19 @@ pub enum DaemonError {
     Record { path: PathBuf, source: io::Error },
     #[error("the scheduler ended by itself")]
     Ended,
+    #[error("the lease was lost")]
+    LeaseLost,
 }
 
-/// Schedules until SIGTERM or SIGINT. Returns the hash of all decisions.
+/// The part of the daemon that stands for election.
+struct Candidate {
+    tenure: Arc<Tenure>,
+    standings: Standings,
+    /// The elector, and what asks it to resign; none where nobody elects.
+    elector: Option<(oneshot::Sender<()>, JoinHandle<bool>)>,
+}
+
+/// Schedules until SIGTERM or SIGINT, or until the lease is lost. Returns the hash of all decisions.
 pub fn run(scheduler: Scheduler, options: Options) -> Result<String, DaemonError> {
     // Another provider may be in place already, which is as good.
     _ = rustls::crypto::ring::default_provider().install_default();
@@ -91,22 +122,73 @@ async fn schedule(scheduler: Scheduler, options: Options) -> Result<String, Daem
     let recorder = options.record.map(create_recording).transpose()?;
     serve(options.http_port, &health, clock).await?;
 
+    let candidate = Candidate::start(options.candidacy, clients.electing, clock);
+    let Candidate { tenure, standings, .. } = &candidate;
     let (out, deliveries) = mpsc::channel(DELIVERIES_MAX);
     let (answers, replies) = mpsc::unbounded_channel();
-    let reports = Reports::new(clients.reporting, clock, answers.clone(), instance());
+    let reports =
+        Reports::new(clients.reporting, clock, tenure.clone(), answers.clone(), instance());
     let reports = Arc::new(reports);
     reports.start();
+    let calls = Calls::new(clients.binding, clock, tenure.clone(), answers);
     let owner = Owner {
         scheduler,
-        inbox: Inbox { deliveries, replies, stop },
-        outbox: Outbox { calls: Calls::new(clients.binding, clock, answers), reports },
+        inbox: Inbox { deliveries, replies, standings: standings.clone(), stop },
+        outbox: Outbox { calls, reports },
         recorder,
         health: health.clone(),
         clock,
         synced: BTreeSet::new(),
+        confirmed: BTreeSet::new(),
+        term: None,
     };
-    start_feeds(&Desk { client: clients.reading, out, health, clock });
-    on_its_own_thread(owner)?.await.map_err(|_| DaemonError::Ended)
+    let standings = standings.clone();
+    start_feeds(&Desk { client: clients.reading, out, health, clock, standings });
+    match on_its_own_thread(owner)?.await.map_err(|_| DaemonError::Ended)? {
+        Ended::Stopped { decisions_hash, settled } => {
+            candidate.resign(settled).await;
+            Ok(decisions_hash)
+        }
+        Ended::Lost => Err(DaemonError::LeaseLost),
+    }
+}
+
+impl Candidate {
+    fn start(candidacy: Option<Candidacy>, client: Client, clock: Clock) -> Self {
+        let Some(candidacy) = candidacy else {
+            let tenure = Arc::new(Tenure::unlimited());
+            return Self { tenure, standings: None, elector: None };
+        };
+        let tenure = Arc::new(Tenure::none());
+        let settings = Settings {
+            identity: identity().into(),
+            lease_duration: candidacy.lease_duration,
+            renew_deadline: candidacy.renew_deadline,
+            retry_period: candidacy.retry_period,
+        };
+        let place = Place { namespace: candidacy.namespace, name: candidacy.name };
+        let (lease, identity) =
+            (format!("{}/{}", place.namespace, place.name), &*settings.identity);
+        tracing::info!(lease, identity, "Standing for election.");
+        let elector = Elector::new(settings, place, client, clock, tenure.clone());
+        let standings = Some(elector.standings());
+        let (resign, asked) = oneshot::channel();
+        let task = tokio::spawn(elector.run(asked));
+        Self { tenure, standings, elector: Some((resign, task)) }
+    }
+
+    /// Gives the lease to whoever comes next, if nothing of ours can come in between.
+    async fn resign(self, settled: bool) {
+        let Some((resign, task)) = self.elector else { return };
+        if !settled {
+            tracing::warn!("The lease is left to expire: a binding is still in doubt.");
+            return;
+        }
+        // Without a reader the election has ended by itself.
+        _ = resign.send(());
+        let released = task.await.unwrap_or(false);
+        tracing::info!(released, "The candidate has resigned.");
+    }
 }
 
 /// One feed for each kind. All pods count, whoever schedules them.
@@ -128,12 +210,12 @@ fn start_feeds(desk: &Desk) {
 }
 
 /// Runs the owner on a thread that does nothing else.
-fn on_its_own_thread(owner: Owner) -> Result<oneshot::Receiver<String>, DaemonError> {
+fn on_its_own_thread(owner: Owner) -> Result<oneshot::Receiver<Ended>, DaemonError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
         .map_err(DaemonError::Runtime)?;
-    let (done, hash) = oneshot::channel();
+    let (done, ended) = oneshot::channel();
     std::thread::Builder::new()
         .name("scheduler".to_owned())
         .spawn(move || {
@@ -141,7 +223,7 @@ fn on_its_own_thread(owner: Owner) -> Result<oneshot::Receiver<String>, DaemonEr
             _ = done.send(runtime.block_on(owner.run()));
         })
         .map_err(DaemonError::Runtime)?;
-    Ok(hash)
+    Ok(ended)
 }
 
 async fn serve(port: u16, health: &Arc<Health>, clock: Clock) -> Result<(), DaemonError> {
@@ -181,4 +263,30 @@ fn instance() -> String {
     let name = std::env::var("HOSTNAME").ok();
     let name = name.or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok());
     name.map_or("unknown".to_owned(), |name| name.trim().to_owned())
+}
+
+/// This process and no other, at any time: the host name and a random UUID, as kube-scheduler has it.
+fn identity() -> String {
+    let version = 0x4 << 76;
+    let variant = 0b10 << 62;
+    let random = rand::random::<u128>() & !(0xf << 76) & !(0b11 << 62) | version | variant;
+    let hex = format!("{random:032x}");
+    let (host, parts) = (instance(), [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20]]);
+    format!("{host}_{}-{}", parts.join("-"), &hex[20..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_ends_with_a_random_uuid() {
+        let (first, second) = (identity(), identity());
+        assert_ne!(first, second);
+        let uuid = first.rsplit('_').next().unwrap();
+        let lengths: Vec<usize> = uuid.split('-').map(str::len).collect();
+        assert_eq!(lengths, [8, 4, 4, 4, 12]);
+        assert_eq!(&uuid[14..15], "4");
+        assert!(["8", "9", "a", "b"].contains(&&uuid[19..20]), "{uuid}");
+    }
 }

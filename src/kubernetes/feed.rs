@@ -12,11 +12,12 @@ use tokio::sync::mpsc::error::SendError;
 use tokio::sync::mpsc::{OwnedPermit, Sender};
 
 use super::clock::Clock;
+use super::elector::{self, Standings};
 use super::health::{Health, Kind};
 use super::wire;
 use crate::api::Object;
 use crate::metrics;
-use crate::model::Instant;
+use crate::model::{Instant, Str};
 use crate::scheduler::Event;
 use crate::watch::{Change, Request, Step, Watch};
 
@@ -27,6 +28,9 @@ const BATCH: usize = 128;
 const PENDING_MAX: usize = 4096;
 /// How long a page of a list may take, and how long the API server may take to open a watch.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
+/// How long the API server may take to say which version is the newest. Without an answer
+/// everything is listed again, which takes longer.
+const NEWEST_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Where a kind is found, and how it is called in the core.
 pub(super) struct Source<T> {
@@ -43,6 +47,8 @@ pub(super) struct Delivery {
     pub(super) events: Vec<Event>,
     /// With these changes the kind has been listed once.
     pub(super) synced: bool,
+    /// With these changes the kind is as new as it was when this process began to lead.
+    pub(super) confirmed: bool,
 }
 
 /// What the watches of all kinds share.
@@ -52,6 +58,7 @@ pub(super) struct Desk {
     pub(super) out: Sender<Delivery>,
     pub(super) health: Arc<Health>,
     pub(super) clock: Clock,
+    pub(super) standings: Standings,
 }
 
 type Events<T> = BoxStream<'static, Result<WatchEvent<T>, kube::Error>>;
@@ -65,6 +72,9 @@ pub(super) struct Feed<T> {
     lists: u64,
     /// The owner knows that the kind has been listed.
     told_synced: bool,
+    /// This process has begun to lead, and with it the search for the newest version.
+    leads: bool,
+    told_confirmed: bool,
 }
 
 impl<T> Feed<T>
@@ -72,7 +82,16 @@ where
     T: Object + Clone + DeserializeOwned + Send + 'static,
 {
     pub(super) fn new(source: Source<T>, desk: Desk) -> Self {
-        Self { source, desk, watch: Watch::new(), stream: None, lists: 0, told_synced: false }
+        Self {
+            source,
+            desk,
+            watch: Watch::new(),
+            stream: None,
+            lists: 0,
+            told_synced: false,
+            leads: false,
+            told_confirmed: false,
+        }
     }
 
     /// Runs until nobody takes the changes any more.
@@ -95,6 +114,7 @@ where
         let has_news = self.has_news();
         tokio::select! {
             biased;
+            () = elector::leads(&mut self.desk.standings), if !self.leads => self.confirm().await,
             line = next_line(&mut self.stream), if may_read => self.take_in(line),
             permit = self.desk.out.clone().reserve_owned(), if has_news => self.deliver(permit),
             () = self.desk.clock.sleep_until(until) => {}
@@ -102,18 +122,26 @@ where
     }
 
     fn has_news(&self) -> bool {
-        self.watch.pending() > 0 || self.watch.is_synced() != self.told_synced
+        self.watch.pending() > 0
+            || self.watch.is_synced() != self.told_synced
+            || self.is_confirmed() != self.told_confirmed
+    }
+
+    fn is_confirmed(&self) -> bool {
+        self.leads && self.watch.has_reached()
     }
 
     fn deliver(&mut self, permit: Result<OwnedPermit<Delivery>, SendError<()>>) {
         // Without a reader the daemon is ending.
         let Ok(permit) = permit else { return };
         self.told_synced = self.watch.is_synced();
+        self.told_confirmed = self.is_confirmed();
         let changes = self.watch.take_changes().into_iter();
         permit.send(Delivery {
             kind: self.source.kind,
             events: changes.map(self.source.event).collect(),
             synced: self.told_synced,
+            confirmed: self.told_confirmed,
         });
     }
 
@@ -158,6 +186,29 @@ where
         tracing::warn!(kind, error, "A list or watch failed.");
         let now = self.desk.clock.now();
         self.watch.failed(now, &failure, rand::random());
+    }
+
+    /// This process leads: what its predecessor wrote last must be in the picture before anything is
+    /// decided on it. A consistent list of one object says how new the picture has to be.
+    async fn confirm(&mut self) {
+        self.leads = true;
+        let newest = match tokio::time::timeout(NEWEST_DEADLINE, self.newest_version()).await {
+            Ok(Ok(version)) => Some(version),
+            Ok(Err(error)) => {
+                let kind = self.source.kind.name();
+                tracing::warn!(kind, %error, "The newest version is not known: listing again.");
+                None
+            }
+            Err(_) => None,
+        };
+        self.watch.reach(self.desk.clock.now(), newest.filter(|version| !version.is_empty()));
+    }
+
+    async fn newest_version(&mut self) -> Result<Str, kube::Error> {
+        let request = Request::List { limit: Some(1), continue_token: None };
+        let written = wire::write_request(self.source.path, self.source.fields, &request)?;
+        let text = self.desk.client.request_text(written).await?;
+        Ok(wire::read_page::<T>(&text)?.resource_version)
     }
 
     async fn ask(&mut self, request: &Request) -> Result<(), kube::Error> {

@@ -6,14 +6,17 @@ mod calls;
 mod client;
 mod clock;
 mod daemon;
+mod elector;
 mod feed;
 mod health;
 mod http;
+mod lease;
 mod owner;
+mod permit;
 mod recorder;
 mod reports;
 mod requests;
 mod series;
 mod wire;
 
-pub use daemon::{DaemonError, Options, Recording, run};
+pub use daemon::{Candidacy, DaemonError, Options, Recording, run};

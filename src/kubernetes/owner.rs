@@ -10,11 +10,13 @@ use tokio::sync::watch;
 use super::backlog::Statement;
 use super::calls::Calls;
 use super::clock::Clock;
+use super::elector::{self, Standing, Standings};
 use super::feed::Delivery;
 use super::health::{Health, Kind, TURN_MAX};
 use super::recorder::Recorder;
 use super::reports::Reports;
 use super::requests;
+use crate::lease::Term;
 use crate::model::Instant;
 use crate::scheduler::{Credit, Effect, Event, Op, Reply, Scheduler};
 
@@ -28,6 +30,7 @@ const REPORTS_WAIT_MAX: Duration = Duration::from_secs(2);
 pub(super) struct Inbox {
     pub(super) deliveries: Receiver<Delivery>,
     pub(super) replies: UnboundedReceiver<Reply>,
+    pub(super) standings: Standings,
     /// Turns true when the process is to end.
     pub(super) stop: watch::Receiver<bool>,
 }
@@ -46,20 +49,44 @@ pub(super) struct Owner {
     pub(super) health: Arc<Health>,
     pub(super) clock: Clock,
     pub(super) synced: BTreeSet<Kind>,
+    /// The kinds that are as new as when this process began to lead.
+    pub(super) confirmed: BTreeSet<Kind>,
+    /// The term that the core knows of.
+    pub(super) term: Option<Term>,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// As it was told to.
+    Stopped {
+        decisions_hash: String,
+        /// Nothing of ours can change the cluster any more, so that another one may lead.
+        settled: bool,
+    },
+    /// The lease was lost.
+    Lost,
 }
 
 impl Owner {
-    /// Runs until it is told to stop. Returns the hash of all decisions.
-    pub(super) async fn run(mut self) -> String {
+    /// Runs until it is told to stop, or until the lease is lost.
+    pub(super) async fn run(mut self) -> Ended {
+        if self.inbox.standings.is_some() {
+            self.observe(Event::Lease(None));
+        }
         let mut wake = None;
         while !*self.inbox.stop.borrow() {
             self.wait(wake).await;
             self.take_in(EVENTS_MAX);
+            if self.take_standing() == Some(Standing::Lost) {
+                self.finish_recording();
+                return Ended::Lost;
+            }
             wake = self.advance();
             self.health.turned(self.clock.now());
         }
-        self.end().await;
-        self.scheduler.decisions_hash()
+        let settled = self.end().await;
+        Ended::Stopped { decisions_hash: self.scheduler.decisions_hash(), settled }
     }
 
     /// Waits for something to happen, or for the time that the core asked for.
@@ -69,6 +96,7 @@ impl Owner {
         tokio::select! {
             biased;
             _ = self.inbox.stop.changed() => {}
+            () = elector::changed(&mut self.inbox.standings) => {}
             Some(reply) = self.inbox.replies.recv() => self.observe(Event::Reply(reply)),
             Some(delivery) = self.inbox.deliveries.recv() => { self.accept(delivery); }
             () = self.clock.sleep_until(until) => {}
@@ -103,7 +131,28 @@ impl Owner {
                 self.observe(Event::Synced);
             }
         }
+        if delivery.confirmed && self.confirmed.insert(delivery.kind) && self.is_confirmed() {
+            tracing::info!("All kinds are as new as the lease.");
+        }
         events
+    }
+
+    fn is_confirmed(&self) -> bool {
+        self.confirmed.len() == Kind::ALL.len()
+    }
+
+    /// Tells the core of a term, once all that happened before it has reached the core, and of every
+    /// renewal.
+    fn take_standing(&mut self) -> Option<Standing> {
+        let standing = *self.inbox.standings.as_mut()?.borrow_and_update();
+        if let Standing::Leading(term) = standing
+            && self.is_confirmed()
+            && self.term != Some(term)
+        {
+            self.term = Some(term);
+            self.observe(Event::Lease(Some(term)));
+        }
+        Some(standing)
     }
 
     fn observe(&mut self, event: Event) {
@@ -134,8 +183,8 @@ impl Owner {
     }
 
     /// Decides nothing more. Waits for the answers to open calls, so that no binding is left in
-    /// doubt, and for the reports.
-    async fn end(&mut self) {
+    /// doubt, and for the reports. Returns whether everything is settled.
+    async fn end(&mut self) -> bool {
         let deadline = self.clock.now().plus(ANSWERS_WAIT_MAX);
         while self.outbox.calls.open() > 0 && self.clock.now() < deadline {
             tokio::select! {
@@ -147,15 +196,20 @@ impl Owner {
             self.observe(Event::Reply(reply));
         }
         self.advance_without_credit();
-        if let Some(recorder) = &mut self.recorder {
-            recorder.finish();
-        }
+        self.finish_recording();
         let open = self.outbox.calls.open();
         if open > 0 {
             tracing::warn!(open, "Calls were left without an answer.");
         }
         let reports = self.outbox.reports.drained();
         _ = tokio::time::timeout(REPORTS_WAIT_MAX, reports).await;
+        open == 0 && self.scheduler.in_doubt() == 0
+    }
+
+    fn finish_recording(&mut self) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.finish();
+        }
     }
 
     /// Has the reports of the last answers written. Without credit nothing is decided.
@@ -177,24 +231,24 @@ impl Owner {
 
 impl Outbox {
     fn send(&self, effect: Effect) {
-        let (id, not_after) = (effect.id, effect.not_after);
-        let call = |what, written| self.calls.send(what, id, not_after, written);
-        match effect.op {
+        let call = |what, written| self.calls.send(what, &effect, written);
+        match &effect.op {
             Op::Bind { pod, uid, resource_version, node } => {
-                call("bind", requests::bind(&pod, &uid, &resource_version, &node))
+                call("bind", requests::bind(pod, uid, resource_version, node))
             }
             Op::Fence { pod, uid, resource_version, value } => {
-                call("fence", requests::fence(&pod, &uid, &resource_version, &value))
+                call("fence", requests::fence(pod, uid, resource_version, value))
             }
-            Op::Nominate { pod, uid, node } => {
-                call("nominate", requests::nominate(&pod, &uid, &node))
-            }
-            Op::Write { write } => call("write", requests::write(&write)),
-            Op::GetPod { pod } => call("get", requests::get(&pod)),
+            Op::Nominate { pod, uid, node } => call("nominate", requests::nominate(pod, uid, node)),
+            Op::Write { write } => call("write", requests::claim(write)),
+            Op::GetPod { pod } => call("get", requests::get(pod)),
             Op::PatchCondition { pod, uid, condition } => {
-                self.reports.add_condition(Statement { id, not_after, pod, uid, condition })
+                let Effect { id, epoch, not_after, .. } = effect;
+                let (pod, uid, condition) = (pod.clone(), uid.clone(), condition.clone());
+                let statement = Statement { id, epoch, not_after, pod, uid, condition };
+                self.reports.add_condition(statement)
             }
-            Op::Record { note } => self.reports.add_event(note),
+            Op::Record { note } => self.reports.add_event(note.clone()),
         }
     }
 }

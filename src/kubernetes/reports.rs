@@ -14,6 +14,7 @@ use tokio::time::Instant as Point;
 use super::answer::{Answer, ask};
 use super::backlog::{Backlog, Happening, Job, Statement, Written};
 use super::clock::Clock;
+use super::permit::{Permit, Tenure};
 use super::requests::{self, RequestError};
 use super::series::{Action, Series};
 use crate::metrics;
@@ -36,6 +37,7 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 pub(super) struct Reports {
     client: Client,
     clock: Clock,
+    tenure: Arc<Tenure>,
     replies: UnboundedSender<Reply>,
     /// This process, as events name it.
     instance: String,
@@ -57,12 +59,14 @@ impl Reports {
     pub(super) fn new(
         client: Client,
         clock: Clock,
+        tenure: Arc<Tenure>,
         replies: UnboundedSender<Reply>,
         instance: String,
     ) -> Self {
         Self {
             client,
             clock,
+            tenure,
             replies,
             instance,
             state: Mutex::default(),
@@ -141,15 +145,17 @@ impl Reports {
     /// Returns whether the API server needs a rest.
     async fn write_condition(&self, statement: Statement) -> bool {
         let deadline = self.clock.point(statement.not_after);
+        let not_after = statement.not_after;
+        let permit = Permit::new(self.clock, &self.tenure, statement.epoch, not_after);
         let (pod, uid) = (&statement.pod, &statement.uid);
         let written = requests::condition(pod, uid, &statement.condition, Timestamp::now());
-        let answer = self.ask("condition", written, deadline).await;
+        let answer = self.ask("condition", written, &permit, deadline).await;
         self.reply(statement.id, answer.outcome(), answer.pod());
         answer.is_transient()
     }
 
     /// Returns whether the API server needs a rest. An event tells what has happened and stays
-    /// true, so it may be written late.
+    /// true, so it may be written late, as long as this process leads.
     async fn write_event(&self, mut happening: Happening) -> bool {
         let written = match &happening.what {
             Written::Event { note, name, at } => requests::event(note, name, &self.instance, *at),
@@ -157,7 +163,9 @@ impl Reports {
                 requests::series(&update.pod, &update.name, update.count, update.last)
             }
         };
-        let answer = self.ask("event", written, Point::now() + DEADLINE).await;
+        let not_after = self.clock.now().plus(DEADLINE);
+        let permit = Permit::in_any_term(self.clock, &self.tenure, not_after);
+        let answer = self.ask("event", written, &permit, Point::now() + DEADLINE).await;
         if !answer.is_transient() {
             return false;
         }
@@ -173,11 +181,11 @@ impl Reports {
         &self,
         what: &'static str,
         written: Result<Request<Vec<u8>>, RequestError>,
+        permit: &Permit,
         deadline: Point,
     ) -> Answer {
         let answer = match written {
-            Ok(_) if Point::now() >= deadline => Answer::NotSent,
-            Ok(request) => ask(&self.client, request, deadline).await,
+            Ok(request) => ask(&self.client, request, Some(permit), deadline).await,
             Err(error) => {
                 tracing::error!(what, %error, "A report could not be written.");
                 Answer::NotSent

@@ -12,7 +12,7 @@ use crate::framework::Write;
 use crate::model::PodKey;
 use crate::scheduler::{Condition, Note};
 
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 const STRATEGIC_MERGE_PATCH: &str = "application/strategic-merge-patch+json";
 /// The API server takes notes of at most so many bytes.
@@ -35,7 +35,7 @@ pub(super) enum RequestError {
     Http(#[from] http::Error),
 }
 
-type Written = Result<Request<Vec<u8>>, RequestError>;
+pub(super) type Written = Result<Request<Vec<u8>>, RequestError>;
 
 /// POST of a binding that applies to exactly this version of this pod.
 pub(super) fn bind(pod: &PodKey, uid: &str, resource_version: &str, node: &str) -> Written {
@@ -53,7 +53,7 @@ pub(super) fn bind(pod: &PodKey, uid: &str, resource_version: &str, node: &str) 
             ..ObjectReference::default()
         },
     };
-    send(Method::POST, &(pod_path(pod) + "/binding"), JSON, &binding)
+    write(Method::POST, &(pod_path(pod) + "/binding"), JSON, &binding)
 }
 
 /// A status write that succeeds at exactly this version of this pod, and then makes a new one.
@@ -62,18 +62,18 @@ pub(super) fn fence(pod: &PodKey, uid: &str, resource_version: &str, value: &str
         "metadata": {"uid": uid, "resourceVersion": resource_version},
         "status": {"nominatedNodeName": value},
     });
-    send(Method::PATCH, &(pod_path(pod) + "/status"), MERGE_PATCH, &patch)
+    write(Method::PATCH, &(pod_path(pod) + "/status"), MERGE_PATCH, &patch)
 }
 
 /// A status write that says where the pod is going to be.
 pub(super) fn nominate(pod: &PodKey, uid: &str, node: &str) -> Written {
     let patch = json!({"metadata": {"uid": uid}, "status": {"nominatedNodeName": node}});
-    send(Method::PATCH, &(pod_path(pod) + "/status"), MERGE_PATCH, &patch)
+    write(Method::PATCH, &(pod_path(pod) + "/status"), MERGE_PATCH, &patch)
 }
 
 /// A write about a claim or a volume that applies to exactly one version of it.
-pub(super) fn write(write: &Write) -> Written {
-    match write {
+pub(super) fn claim(change: &Write) -> Written {
+    match change {
         Write::SelectNode { claim, uid, resource_version, node } => {
             let patch = json!({"metadata": {
                 "uid": uid, "resourceVersion": resource_version,
@@ -81,7 +81,7 @@ pub(super) fn write(write: &Write) -> Written {
             }});
             let PodKey { namespace, name } = claim;
             let path = format!("/api/v1/namespaces/{namespace}/persistentvolumeclaims/{name}");
-            send(Method::PATCH, &path, MERGE_PATCH, &patch)
+            write(Method::PATCH, &path, MERGE_PATCH, &patch)
         }
         Write::BindVolume { volume, uid, resource_version, claim, claim_uid, by_controller } => {
             let mut patch = json!({
@@ -95,15 +95,14 @@ pub(super) fn write(write: &Write) -> Written {
                 patch["metadata"]["annotations"] = json!({BOUND_BY_CONTROLLER: "yes"});
             }
             let path = format!("/api/v1/persistentvolumes/{volume}");
-            send(Method::PATCH, &path, MERGE_PATCH, &patch)
+            write(Method::PATCH, &path, MERGE_PATCH, &patch)
         }
     }
 }
 
 /// A read that shows the newest state.
 pub(super) fn get(pod: &PodKey) -> Written {
-    let request = Request::builder().method(Method::GET).uri(pod_path(pod));
-    Ok(request.body(Vec::new())?)
+    read(&pod_path(pod))
 }
 
 /// The condition PodScheduled=False.
@@ -123,7 +122,7 @@ pub(super) fn condition(pod: &PodKey, uid: &str, condition: &Condition, now: Tim
         "status": {"conditions": [written]},
     });
     let path = pod_path(pod) + "/status";
-    send(Method::PATCH, &path, STRATEGIC_MERGE_PATCH, &patch)
+    write(Method::PATCH, &path, STRATEGIC_MERGE_PATCH, &patch)
 }
 
 /// A new event.
@@ -153,7 +152,7 @@ pub(super) fn event(note: &Note, name: &str, instance: &str, at: Timestamp) -> W
         }),
         ..Event::default()
     };
-    send(Method::POST, &events_path(&note.pod), JSON, &event)
+    write(Method::POST, &events_path(&note.pod), JSON, &event)
 }
 
 /// An event happened again: it becomes a series, or its series grows.
@@ -162,7 +161,7 @@ pub(super) fn series(pod: &PodKey, name: &str, count: u32, last: Timestamp) -> W
         "series": {"count": count, "lastObservedTime": MicroTime(last)},
     });
     let path = format!("{}/{name}", events_path(pod));
-    send(Method::PATCH, &path, MERGE_PATCH, &patch)
+    write(Method::PATCH, &path, MERGE_PATCH, &patch)
 }
 
 /// The name of a new event about a pod: the pod's, and a number that is never given twice.
@@ -180,7 +179,16 @@ fn events_path(pod: &PodKey) -> String {
     format!("/apis/events.k8s.io/v1/namespaces/{}/events", pod.namespace)
 }
 
-fn send(method: Method, path: &str, content_type: &str, body: &impl Serialize) -> Written {
+pub(super) fn read(path: &str) -> Written {
+    Ok(Request::builder().method(Method::GET).uri(path).body(Vec::new())?)
+}
+
+pub(super) fn write(
+    method: Method,
+    path: &str,
+    content_type: &str,
+    body: &impl Serialize,
+) -> Written {
     let request =
         Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, content_type);
     Ok(request.body(serde_json::to_vec(body)?)?)

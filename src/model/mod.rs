@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub use ids::{PodKey, Uid};
 pub use instant::Instant;
 pub use labels::Labels;
-pub use names::is_label_key;
+pub use names::{is_dns_subdomain, is_label_key};
 pub use node_selector::{
     NODE_NAME_FIELD, NodeSelector, NodeSelectorError, NodeSelectorRequirement, NodeSelectorTerm,
     NodeTerms, PreferredSchedulingTerm, PreferredTerms,

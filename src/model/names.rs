@@ -24,7 +24,8 @@ fn is_label_name(name: &str) -> bool {
         && begins_and_ends_alphanumeric(name)
 }
 
-fn is_dns_subdomain(text: &str) -> bool {
+/// Whether the text may name an object of most kinds.
+pub fn is_dns_subdomain(text: &str) -> bool {
     text.len() <= SUBDOMAIN_LENGTH_MAX
         && text.split('.').all(|label| {
             label

@@ -5,17 +5,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::framework::Write;
+pub use crate::lease::LeaseEpoch;
 use crate::model::{Instant, PodKey, Str};
 
 /// Names an effect, so that its reply finds the machine that waits for it. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct EffectId(pub u64);
-
-/// Which term of leadership an effect belongs to. A shell sends nothing of an older term.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-pub struct LeaseEpoch(pub u64);
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

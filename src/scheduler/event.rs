@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::{EffectId, Outcome};
 use crate::api;
+use crate::lease::Term;
 pub use crate::watch::Change;
 
 /// Something that happened outside the core.
@@ -21,6 +22,9 @@ pub enum Event {
     StatefulSet(Change<api::StatefulSet>),
     /// Every kind has been listed once. Nothing is decided before this.
     Synced,
+    /// The lease is ours for this term, won or renewed; none while it is not. A shell that elects no
+    /// leader never tells this, and the scheduler takes itself for the only one.
+    Lease(Option<Term>),
     Reply(Reply),
 }
 

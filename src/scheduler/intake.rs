@@ -148,7 +148,7 @@ impl Scheduler {
                 apply(&mut snapshot.owners.stateful_sets, change, |set| set.spec.selector);
                 self.wake(&ClusterEvent::OwnerChanged, now);
             }
-            Event::Pod(_) | Event::Reply(_) | Event::Synced => {}
+            Event::Pod(_) | Event::Reply(_) | Event::Synced | Event::Lease(_) => {}
         }
     }
 

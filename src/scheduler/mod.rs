@@ -9,6 +9,7 @@ pub mod cycle;
 pub mod effect;
 pub mod event;
 mod intake;
+mod leadership;
 mod preparing;
 pub mod recording;
 mod report;
@@ -29,6 +30,7 @@ use self::binding::{
 use self::cycle::Verdict;
 pub use self::effect::{Condition, Credit, Effect, EffectId, LeaseEpoch, Note, Op, Outcome};
 pub use self::event::{Change, Event, Reply};
+use self::leadership::Leadership;
 pub use self::report::Refusal;
 use self::rest::Resting;
 use crate::cache::Cache;
@@ -59,6 +61,7 @@ pub struct Scheduler {
     synced: bool,
     /// Claims or volumes have changed since bindings that wait for them were looked at.
     claims_changed: bool,
+    leadership: Leadership,
     /// Nothing is decided before: the API server asked for patience, or forbids bindings.
     paused_until: Instant,
     /// How long to pause when bindings are forbidden the next time.
@@ -97,6 +100,7 @@ impl Scheduler {
             effects: 0,
             synced: false,
             claims_changed: false,
+            leadership: Leadership::default(),
             paused_until: Instant::default(),
             forbidden_pause: FORBIDDEN_PAUSE_MIN,
             resting: Resting::default(),
@@ -110,6 +114,7 @@ impl Scheduler {
             Event::Pod(change) => self.on_pod(change, at),
             Event::Reply(reply) => self.on_reply(reply, at),
             Event::Synced => self.synced = true,
+            Event::Lease(term) => self.leadership = Leadership::Elected(term),
             other => self.on_cluster(other, at),
         }
     }
@@ -123,8 +128,10 @@ impl Scheduler {
         out: &mut Vec<Effect>,
     ) -> Option<Instant> {
         self.end_rests(now);
-        let in_doubt = self.take_up_waiting(now);
-        let mut binds = if in_doubt < IN_DOUBT_MAX { credit.binds } else { 0 };
+        let may_write = self.leadership.may_write(now);
+        let in_doubt = if may_write { self.take_up_waiting(now) } else { 0 };
+        let may_decide = may_write && in_doubt < IN_DOUBT_MAX;
+        let mut binds = if may_decide { credit.binds } else { 0 };
         for _ in 0..DECISIONS_MAX {
             if !self.synced || binds == 0 || now < self.paused_until {
                 break;
@@ -138,7 +145,8 @@ impl Scheduler {
         }
         self.report_lengths();
         out.extend(self.outbox.drain(..));
-        self.next_wake(now, binds)
+        // The next renewal of the lease is what moves a standby on.
+        may_write.then(|| self.next_wake(now, binds)).flatten()
     }
 
     /// A hash of all decisions so far, in order.
@@ -228,8 +236,8 @@ impl Scheduler {
     fn emit(&mut self, op: Op, now: Instant) -> EffectId {
         self.effects += 1;
         let id = EffectId(self.effects);
-        let epoch = LeaseEpoch::default();
-        self.outbox.push_back(Effect { id, epoch, not_after: now.plus(CALL_DEADLINE), op });
+        let (epoch, not_after) = self.leadership.limits(now, CALL_DEADLINE);
+        self.outbox.push_back(Effect { id, epoch, not_after, op });
         id
     }
 

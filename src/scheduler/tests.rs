@@ -1,5 +1,7 @@
 //! The scheduler as a shell sees it: events in, effects out.
 
+mod leadership;
+
 use std::time::Duration;
 
 use super::binding::{CALL_DEADLINE, CONFIRM_DEADLINE, IN_DOUBT_MAX, POSTS_MAX};

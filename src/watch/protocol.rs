@@ -22,6 +22,9 @@ const WATCH_TIMEOUT_SECONDS: u32 = 200;
 const WATCH_TIMEOUT_JITTER_SECONDS: u64 = 90;
 /// A `Retry-After` beyond this is not believed.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+/// How long a watch is given to reach a version by itself before everything is listed again. Busy kinds
+/// reach it with their next event; the API server would tell an idle one within a minute.
+const REACH_WAIT: Duration = Duration::from_millis(250);
 /// After so many streaming lists in a row that broke off, one list is asked for in pages.
 const BROKEN_STREAMS_MAX: u32 = 3;
 
@@ -111,6 +114,18 @@ pub struct Watch<T> {
     lists: u64,
     /// When the picture was last known to be current.
     heard: Option<Instant>,
+    goal: Option<Goal>,
+}
+
+/// What the picture has to reach.
+#[derive(Debug)]
+struct Goal {
+    /// None if nothing less than a new list will do.
+    version: Option<Str>,
+    /// From then on it is listed again.
+    by: Instant,
+    /// A list has begun since the goal was set, which reaches it.
+    listing: bool,
 }
 
 #[derive(Debug)]
@@ -166,6 +181,7 @@ impl<T: Object> Watch<T> {
             broken_streams: 0,
             lists: 0,
             heard: None,
+            goal: None,
         }
     }
 
@@ -188,11 +204,13 @@ impl<T: Object> Watch<T> {
                 self.next(now, random)
             }
             Phase::Watching { active, .. } => {
-                let deadline = active.plus(SILENCE_MAX);
+                let silence = active.plus(SILENCE_MAX);
+                let goal = self.goal.as_ref().map(|goal| goal.by);
+                let deadline = goal.map_or(silence, |by| by.min(silence));
                 if now < deadline {
                     return Step::Listen(deadline);
                 }
-                if self.is_stale(now, RELIST_AFTER) {
+                if goal.is_some_and(|by| by <= now) || self.is_stale(now, RELIST_AFTER) {
                     self.list(now, random)
                 } else {
                     self.watch(now, random)
@@ -252,6 +270,7 @@ impl<T: Object> Watch<T> {
         }
         if matches!(self.phase, Phase::Watching { .. }) {
             self.heard = Some(now);
+            self.note_progress(false);
         }
     }
 
@@ -314,6 +333,19 @@ impl<T: Object> Watch<T> {
         self.lists > 0
     }
 
+    /// Sets a goal: a picture that is at least as new as this version, which a consistent read gave
+    /// just now; or, where it gave none, one that is listed from now on.
+    pub fn reach(&mut self, now: Instant, version: Option<Str>) {
+        let by = if version.is_some() { now.plus(REACH_WAIT) } else { now };
+        self.goal = Some(Goal { version, by, listing: false });
+        self.note_progress(false);
+    }
+
+    /// Whether the last goal was reached.
+    pub fn has_reached(&self) -> bool {
+        self.goal.is_none()
+    }
+
     /// How many lists have been completed.
     pub fn lists(&self) -> u64 {
         self.lists
@@ -326,6 +358,9 @@ impl<T: Object> Watch<T> {
 
     fn list(&mut self, now: Instant, random: u64) -> Step {
         self.ledger.begin_listing();
+        if let Some(goal) = &mut self.goal {
+            goal.listing = true;
+        }
         if self.pages_only || self.whole || self.broken_streams >= BROKEN_STREAMS_MAX {
             self.phase = Phase::Paging { token: None };
             return self.next(now, random);
@@ -350,6 +385,19 @@ impl<T: Object> Watch<T> {
         self.broken_streams = 0;
         self.lists += 1;
         self.heard = Some(now);
+        self.note_progress(true);
+    }
+
+    /// The picture has become newer, perhaps new enough.
+    fn note_progress(&mut self, listed: bool) {
+        let reached = |goal: &Goal| {
+            let version = goal.version.as_ref();
+            let shown = version.is_some_and(|version| !is_newer(version, &self.version));
+            (listed && goal.listing) || (self.is_synced() && shown)
+        };
+        if self.goal.as_ref().is_some_and(reached) {
+            self.goal = None;
+        }
     }
 
     /// An open watch shows each version once and in order, so an old one is a repetition.

@@ -401,3 +401,51 @@ fn answers_that_come_too_late_change_nothing() {
     rig.event(upsert("a", "1", "101"));
     assert_eq!(rig.changes(), [""; 0]);
 }
+
+#[test]
+fn a_version_is_reached_by_an_event_a_bookmark_or_a_new_list() {
+    let check = |act: fn(&mut Rig), expected: bool| {
+        let mut rig = Rig::synced(&[("a", "1", "50")]);
+        rig.watch.reach(rig.now, Some("105".into()));
+        assert!(!rig.watch.has_reached());
+        act(&mut rig);
+        assert_eq!(rig.watch.has_reached(), expected);
+    };
+    check(|rig| _ = rig.event(upsert("b", "2", "104")), false);
+    check(|rig| _ = rig.event(upsert("b", "2", "105")), true);
+    check(|rig| _ = rig.event(deleted("a", "1", "106")), true);
+    check(|rig| _ = rig.event(bookmark("105")), true);
+    let mut rig = Rig::synced(&[]);
+    rig.watch.reach(rig.now, Some("100".into()));
+    assert!(rig.watch.has_reached(), "the list was that new");
+}
+
+#[test]
+fn a_watch_that_does_not_reach_a_version_soon_is_listed_again() {
+    let mut rig = Rig::synced(&[("a", "1", "50")]);
+    rig.watch.reach(rig.now, Some("105".into()));
+    assert_eq!(rig.next(), Step::Listen(milliseconds(250)));
+    rig.pass(250);
+    assert_eq!(rig.next(), streaming());
+    // Even if it fails first. A list that began before would not do.
+    rig.failed(503, "");
+    assert!(!rig.watch.has_reached());
+    rig.pass(800);
+    assert_eq!(rig.next(), streaming());
+    rig.event(upsert("a", "1", "50")).event(end_of_list("3"));
+    assert!(rig.watch.has_reached(), "versions may have begun anew");
+    assert_eq!(rig.changes(), [""; 0]);
+    assert_eq!(rig.next(), Step::Listen(milliseconds(91_050)));
+}
+
+#[test]
+fn without_a_version_only_a_new_list_will_do() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.next(), streaming());
+    rig.watch.reach(rig.now, None);
+    rig.event(end_of_list("100"));
+    assert!(!rig.watch.has_reached(), "the list had begun before");
+    assert_eq!(rig.next(), streaming());
+    rig.event(end_of_list("101"));
+    assert!(rig.watch.has_reached());
+}

@@ -33,6 +33,10 @@ fn start_daemon(plane: &ControlPlane) -> Daemon {
 }
 
 fn start_daemon_again(plane: &ControlPlane, name: &str) -> Daemon {
+    start_daemon_with(plane, name, &[])
+}
+
+fn start_daemon_with(plane: &ControlPlane, name: &str, more: &[&str]) -> Daemon {
     let recording = plane.file(&format!("{name}.recording"));
     let kubeconfig = plane.kubeconfig(QUORATE);
     let arguments = [
@@ -44,6 +48,7 @@ fn start_daemon_again(plane: &ControlPlane, name: &str) -> Daemon {
         "--record",
         recording.to_str().unwrap(),
     ];
+    let arguments = [&arguments[..], more].concat();
     Daemon { process: plane.start_quorate(&arguments), recording }
 }
 
@@ -202,7 +207,10 @@ fn recreated_and_deleted_pods_are_bound_once_each_or_not_at_all() {
 fn a_restart_of_the_api_server_and_expired_watches_lose_nothing() {
     let mut plane = ControlPlane::start(Options::default());
     let cluster = cluster_with_nodes(&plane, 2);
-    let _daemon = start_daemon(&plane);
+    cluster.apply(ROLES);
+    // No restart of the API server shall cost the lease: nobody would start the daemon again.
+    let patience = ["--leader-elect-lease-duration=3m", "--leader-elect-renew-deadline=2m"];
+    let _daemon = start_daemon_with(&plane, "patient", &patience);
     cluster.create(&ours("before"));
     cluster.wait_until_bound(NAMESPACE, "before", SOON);
 
@@ -246,6 +254,7 @@ fn a_daemon_killed_between_bindings_leaves_each_pod_bound_once() {
     daemon.process.end(Signal::Kill);
     let before = bindings(&plane).len();
     creator.join().unwrap();
+    // It waits until the lease of the killed one has expired.
     let again = start_daemon_again(&plane, "second");
     cluster.wait_until_all_bound(NAMESPACE, PODS + 1, SOON);
 

@@ -14,4 +14,6 @@ mod deploy;
 mod docs;
 #[cfg(feature = "kubernetes")]
 mod end_to_end;
+#[cfg(feature = "kubernetes")]
+mod leader_election;
 mod tidy;

@@ -19,7 +19,6 @@ fn settings_of_the_process_without_effect_are_listed() {
          percentageOfNodesToScore: 50",
         &[
             "parallelism: has no effect: one thread takes all decisions",
-            "leaderElection: has no effect: a single replica runs, without a lease",
             "clientConnection: has no effect: the command line says how the API server is reached",
             "enableProfiling: has no effect: no profiles are served",
             "enableContentionProfiling: has no effect: no profiles are served",
@@ -27,6 +26,19 @@ fn settings_of_the_process_without_effect_are_listed() {
             "percentageOfNodesToScore: 50 has no effect: all nodes are considered for every pod",
         ],
     );
+}
+
+#[test]
+fn the_lease_of_kube_scheduler_is_pointed_out() {
+    check(
+        "leaderElection: {resourceName: kube-scheduler}",
+        &[
+            "leaderElection.resourceName: kube-scheduler is the lease of kube-scheduler: only one of \
+             the two programs will schedule",
+        ],
+    );
+    check("leaderElection: {resourceName: kube-scheduler, resourceNamespace: other}", &[]);
+    check("leaderElection: {resourceName: kube-scheduler, leaderElect: false}", &[]);
 }
 
 #[test]

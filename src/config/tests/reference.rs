@@ -51,6 +51,8 @@ fn the_defaults_in_the_docs_are_those_that_hold() {
         ("leaderElection.renewDeadline", election.renew_deadline().to_string()),
         ("leaderElection.retryPeriod", election.retry_period().to_string()),
         ("leaderElection.resourceLock", election.resource_lock().to_owned()),
+        ("leaderElection.resourceName", election.resource_name().to_owned()),
+        ("leaderElection.resourceNamespace", election.resource_namespace().to_owned()),
         ("podInitialBackoffSeconds", effective.pod_initial_backoff.as_secs().to_string()),
         ("podMaxBackoffSeconds", effective.pod_max_backoff.as_secs().to_string()),
         ("delayCacheUntilActive", config.delay_cache_until_active.to_string()),

@@ -54,8 +54,47 @@ fn a_lease_that_cannot_be_held_is_refused_only_where_one_is_wanted() {
         "leaderElection: {resourceLock: endpoints}",
         "leaderElection.resourceLock: \"endpoints\" is not leases, the only kind of lock",
     );
+    check(
+        "leaderElection: {renewDeadline: 12s, retryPeriod: 10s}",
+        "leaderElection.renewDeadline: \"12s\" is not longer than 1.2 times retryPeriod, 10s",
+    );
+    check(
+        "leaderElection: {resourceName: Quorate}",
+        "leaderElection.resourceName: \"Quorate\" is not the name of an object",
+    );
+    check(
+        "leaderElection: {resourceNamespace: a/b}",
+        "leaderElection.resourceNamespace: \"a/b\" is not the name of a namespace",
+    );
+    loaded("leaderElection: {renewDeadline: 12.1s, retryPeriod: 10s}").unwrap();
     loaded("leaderElection: {leaderElect: false, resourceLock: endpoints}").unwrap();
     loaded("leaderElection: {leaseDuration: 0s, renewDeadline: 14s}").unwrap();
+}
+
+#[test]
+fn an_election_is_what_the_file_says_and_else_our_own() {
+    let check = |lines: &str, expected: Option<(&str, &str, u64)>| {
+        let election = loaded(lines).unwrap().leader_election;
+        let found = election.as_ref().map(|election| {
+            let (lease, renew) = (election.lease_duration, election.renew_deadline);
+            (
+                &*election.namespace,
+                &*election.name,
+                (lease + renew + election.retry_period).as_secs(),
+            )
+        });
+        assert_eq!(found, expected, "{lines}");
+    };
+    check("", Some(("kube-system", "quorate", 27)));
+    check(
+        "leaderElection: {resourceName: '', leaseDuration: 0s}",
+        Some(("kube-system", "quorate", 27)),
+    );
+    check(
+        "leaderElection: {resourceName: db, resourceNamespace: infra, leaseDuration: 1m}",
+        Some(("infra", "db", 72)),
+    );
+    check("leaderElection: {leaderElect: false}", None);
 }
 
 #[test]
