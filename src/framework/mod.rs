@@ -16,7 +16,7 @@ mod status;
 mod tests;
 mod unsupported;
 
-pub use cluster_event::{ClusterEvent, Hint};
+pub use cluster_event::{Change, ClusterEvent, Hint, StorageEvent};
 pub use diagnosis::Diagnosis;
 pub use filtering::{Filtered, PreparedFilters};
 pub use framework::{CycleError, Framework, ProfileError};

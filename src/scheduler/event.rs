@@ -19,6 +19,13 @@ pub enum Event {
     ReplicationController(Change<api::ReplicationController>),
     ReplicaSet(Change<api::ReplicaSet>),
     StatefulSet(Change<api::StatefulSet>),
+    PersistentVolumeClaim(Change<api::PersistentVolumeClaim>),
+    PersistentVolume(Change<api::PersistentVolume>),
+    StorageClass(Change<api::StorageClass>),
+    CsiDriver(Change<api::CsiDriver>),
+    CsiNode(Change<api::CsiNode>),
+    CsiStorageCapacity(Change<api::CsiStorageCapacity>),
+    VolumeAttachment(Change<api::VolumeAttachment>),
     /// Every kind has been listed once. Nothing is decided before this.
     Synced,
     Reply(Reply),

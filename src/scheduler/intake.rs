@@ -45,7 +45,8 @@ impl Scheduler {
                 self.bindings.remove(&pod.uid);
                 self.queue.remove(&pod.uid);
                 self.refusals.remove(&pod.uid);
-                if held || !pod.nominated_node.is_empty() {
+                // Siblings may have left a node to a pod that waited for its volume there.
+                if held || !pod.nominated_node.is_empty() || !pod.volumes.is_empty() {
                     self.wake_after_removal(&pod, now);
                 }
             }
@@ -150,7 +151,7 @@ impl Scheduler {
                 apply(&mut snapshot.owners.stateful_sets, change, |set| set.spec.selector);
                 self.wake(&ClusterEvent::OwnerChanged, now);
             }
-            Event::Pod(_) | Event::Reply(_) | Event::Synced => {}
+            other => self.on_storage(other, now),
         }
     }
 
@@ -160,7 +161,7 @@ impl Scheduler {
     }
 
     /// Wakes the waiting pods that the event may help.
-    fn wake(&mut self, event: &ClusterEvent<'_>, now: Instant) {
+    pub(super) fn wake(&mut self, event: &ClusterEvent<'_>, now: Instant) {
         let frameworks = &self.frameworks;
         let hint = |queued: &crate::queue::QueuedPod| {
             let framework = frameworks.get(&queued.pod.scheduler_name);

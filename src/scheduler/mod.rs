@@ -11,6 +11,7 @@ pub mod event;
 mod intake;
 pub mod recording;
 mod report;
+mod storage;
 #[cfg(test)]
 mod tests;
 

@@ -49,7 +49,7 @@ impl Wake {
                     || self.relabelled(old, new)
             }
             ClusterEvent::OwnerChanged => self.defaulted && !self.constraints.is_empty(),
-            ClusterEvent::NamespaceChanged => false,
+            ClusterEvent::NamespaceChanged | ClusterEvent::Storage(_) => false,
         }
     }
 

@@ -15,6 +15,8 @@ fn every_plugin_can_be_built_without_arguments_and_has_what_its_points_say() {
                 Point::PreEnqueue => built.pre_enqueue.is_some(),
                 Point::QueueSort => built.queue_sort.is_some(),
                 Point::Filter | Point::Score => built.set.is_some(),
+                Point::Reserve => built.reserve.is_some(),
+                Point::PreBind => built.pre_bind.is_some(),
                 Point::Bind => built.bind.is_some(),
             };
             assert!(there, "{} at {point:?}", plugin.name);
