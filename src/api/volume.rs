@@ -39,7 +39,7 @@ pub struct Volume {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iscsi: Option<Iscsi>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub csi: Option<CsiVolume>,
+    pub csi: Option<Present>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageVolumeSource>,
 }
@@ -51,7 +51,7 @@ pub struct PersistentVolumeClaimSource {
     pub claim_name: Str,
 }
 
-/// A volume of a CSI driver. Inline ones have no handle.
+/// A persistent volume of a CSI driver.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CsiVolume {

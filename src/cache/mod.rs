@@ -89,6 +89,7 @@ impl Cache {
         };
         let new = Arc::new(new);
         let old = std::mem::replace(&mut entry.info, new.clone());
+        self.snapshot.unset_waiting(&old);
         let node = if new.node_name.is_empty() { entry.state.node() } else { Some(&new.node_name) };
         if let Some(node) = node {
             self.snapshot.place(new.clone(), node);
@@ -104,6 +105,7 @@ impl Cache {
             return PodChange::Updated { old, new };
         }
         if entry.state == PodState::Pending {
+            self.snapshot.set_waiting(&new);
             self.nominate(&old, &new);
         }
         PodChange::Changed { old, new }
@@ -121,6 +123,7 @@ impl Cache {
         };
         self.snapshot.withdraw_nomination(&uid);
         self.snapshot.forget_claims(&uid);
+        self.snapshot.unset_waiting(&entry.info);
         let held = self.snapshot.remove_pod(&uid).is_some();
         PodChange::Gone { pod: entry.info, held }
     }
@@ -163,6 +166,7 @@ impl Cache {
             entry.state = PodState::Assumed { node: node.clone() };
             self.snapshot.place(entry.info.clone(), node);
             self.snapshot.assume_claims(uid, claims);
+            self.snapshot.unset_waiting(&entry.info);
         }
     }
 
@@ -188,6 +192,7 @@ impl Cache {
             }
             self.snapshot.remove_pod(uid);
             self.snapshot.forget_claims(uid);
+            self.snapshot.set_waiting(&entry.info);
         }
     }
 
@@ -200,6 +205,7 @@ impl Cache {
             self.snapshot.place(pod.clone(), &pod.node_name);
             return PodChange::Landed { pod, assumed: None };
         }
+        self.snapshot.set_waiting(&pod);
         if !pod.nominated_node.is_empty() {
             self.snapshot.nominate(pod.clone(), &pod.nominated_node);
         }

@@ -18,7 +18,7 @@ mod tests;
 mod unsupported;
 
 pub use builtin::{BINDING_REJECTED, RESTING_NODES, UNSUPPORTED_FIELDS};
-pub use cluster_event::{ClusterEvent, Hint};
+pub use cluster_event::{Change, ClusterEvent, Hint, StorageEvent};
 pub use diagnosis::Diagnosis;
 pub use filtering::{Filtered, PreparedFilters};
 pub use framework::{CycleError, Framework, ProfileError};

@@ -378,14 +378,9 @@ fn a_node_fits_if_no_filter_refuses_it() {
 #[test]
 fn an_unsupported_field_keeps_the_pod_pending_whatever_the_profile() {
     let claim = |pod: &mut crate::api::Pod| {
-        pod.spec.volumes = serde_json::from_value(json!([
-            {"name": "config", "configMap": {}},
-            {"name": "data", "persistentVolumeClaim": {"claimName": "data-a"}},
-        ]))
-        .unwrap();
+        pod.spec.resource_claims = serde_json::from_value(json!([{"name": "gpu"}])).unwrap();
     };
-    let reason = "spec.volumes[1].persistentVolumeClaim (\"data\"): \
-                  volumes that need a claim or a disk are not supported yet";
+    let reason = "spec.resourceClaims[0] (\"gpu\"): claims for devices are not supported yet";
     let expected = format!("0/3 nodes are available: {reason}. <UnsupportedFields>");
     let found = outcome(json!({"A": {"panic": true}}), pod("a").with(claim), &cluster());
     assert_eq!(found, expected);
@@ -413,33 +408,14 @@ fn node_named(name: &str) -> crate::api::Node {
 }
 
 #[test]
-fn everything_that_upstream_decides_by_volume_claim_or_group_is_unsupported() {
+fn everything_that_upstream_decides_by_device_claim_or_group_is_unsupported() {
     let check = |spec: Value, expected: Option<&str>| {
         let spec: crate::api::PodSpec = serde_json::from_value(spec).unwrap();
         let found = unsupported_field(&spec);
         let field = found.as_deref().and_then(|text| text.split(':').next());
         assert_eq!(field, expected);
     };
-    let volume = |source: &str| json!({"volumes": [{"name": "v", source: {}}]});
-    for source in [
-        "persistentVolumeClaim",
-        "ephemeral",
-        "gcePersistentDisk",
-        "awsElasticBlockStore",
-        "azureDisk",
-        "azureFile",
-        "cinder",
-        "vsphereVolume",
-        "portworxVolume",
-        "rbd",
-        "iscsi",
-    ] {
-        check(volume(source), Some(&format!("spec.volumes[0].{source} (\"v\")")));
-    }
-    for source in ["emptyDir", "configMap", "secret", "projected", "hostPath", "nfs", "csi"] {
-        check(volume(source), None);
-    }
-    check(json!({"volumes": [{"name": "v", "rbd": null}]}), None);
+    check(json!({"volumes": [{"name": "v", "ephemeral": {}}]}), None);
     check(json!({"resourceClaims": [{"name": "gpu"}]}), Some("spec.resourceClaims[0] (\"gpu\")"));
     check(json!({"schedulingGroup": {"podGroupName": "g"}}), Some("spec.schedulingGroup (\"g\")"));
     check(json!({}), None);

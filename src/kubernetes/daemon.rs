@@ -207,6 +207,18 @@ fn start_feeds(desk: &Desk) {
     start!(ReplicationControllers, "/api/v1/replicationcontrollers", None, ReplicationController);
     start!(ReplicaSets, "/apis/apps/v1/replicasets", None, ReplicaSet);
     start!(StatefulSets, "/apis/apps/v1/statefulsets", None, StatefulSet);
+    start!(PersistentVolumeClaims, "/api/v1/persistentvolumeclaims", None, PersistentVolumeClaim);
+    start!(PersistentVolumes, "/api/v1/persistentvolumes", None, PersistentVolume);
+    start!(StorageClasses, "/apis/storage.k8s.io/v1/storageclasses", None, StorageClass);
+    start!(CsiDrivers, "/apis/storage.k8s.io/v1/csidrivers", None, CsiDriver);
+    start!(CsiNodes, "/apis/storage.k8s.io/v1/csinodes", None, CsiNode);
+    start!(
+        CsiStorageCapacities,
+        "/apis/storage.k8s.io/v1/csistoragecapacities",
+        None,
+        CsiStorageCapacity
+    );
+    start!(VolumeAttachments, "/apis/storage.k8s.io/v1/volumeattachments", None, VolumeAttachment);
 }
 
 /// Runs the owner on a thread that does nothing else.

@@ -22,6 +22,13 @@ pub(super) enum Kind {
     ReplicationControllers,
     ReplicaSets,
     StatefulSets,
+    PersistentVolumeClaims,
+    PersistentVolumes,
+    StorageClasses,
+    CsiDrivers,
+    CsiNodes,
+    CsiStorageCapacities,
+    VolumeAttachments,
 }
 
 /// Written by the watches and by the owner, read by the endpoints.
@@ -40,7 +47,7 @@ struct Feed {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Pods,
         Self::Nodes,
         Self::Namespaces,
@@ -48,6 +55,13 @@ impl Kind {
         Self::ReplicationControllers,
         Self::ReplicaSets,
         Self::StatefulSets,
+        Self::PersistentVolumeClaims,
+        Self::PersistentVolumes,
+        Self::StorageClasses,
+        Self::CsiDrivers,
+        Self::CsiNodes,
+        Self::CsiStorageCapacities,
+        Self::VolumeAttachments,
     ];
 
     /// The plural name, as in URLs.
@@ -60,6 +74,13 @@ impl Kind {
             Self::ReplicationControllers => "replicationcontrollers",
             Self::ReplicaSets => "replicasets",
             Self::StatefulSets => "statefulsets",
+            Self::PersistentVolumeClaims => "persistentvolumeclaims",
+            Self::PersistentVolumes => "persistentvolumes",
+            Self::StorageClasses => "storageclasses",
+            Self::CsiDrivers => "csidrivers",
+            Self::CsiNodes => "csinodes",
+            Self::CsiStorageCapacities => "csistoragecapacities",
+            Self::VolumeAttachments => "volumeattachments",
         }
     }
 }

@@ -204,6 +204,23 @@ impl NodeTerms {
     }
 }
 
+impl NodeTerms {
+    /// A label without which no node matches, with the values of which it must have one. Of
+    /// several the one with the fewest values. None where no label is demanded by every term.
+    pub fn demanded_label(&self) -> Option<(&Str, &[Str])> {
+        let [Ok(only)] = self.0.as_slice() else {
+            return None;
+        };
+        let demanded = only.labels.iter().filter_map(|condition| match condition {
+            LabelCondition::Set(Requirement { key, operator: Operator::In, values }) => {
+                Some((key, values.as_slice()))
+            }
+            _ => None,
+        });
+        demanded.min_by_key(|(_, values)| values.len())
+    }
+}
+
 impl PreferredTerms {
     /// Terms of weight 0 and empty terms say nothing and are not even checked.
     pub fn compile(terms: &[PreferredSchedulingTerm]) -> Result<Self, NodeSelectorError> {

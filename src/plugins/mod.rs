@@ -10,13 +10,18 @@ mod node_ports;
 mod node_resources_balanced_allocation;
 mod node_resources_fit;
 mod node_unschedulable;
+mod node_volume_limits;
 mod pod_topology_spread;
 mod priority_sort;
 mod scheduling_gates;
 mod scored_resources;
+mod shape;
 mod taint_toleration;
 #[cfg(test)]
 mod tests;
+mod volume_binding;
+mod volume_restrictions;
+mod volume_zone;
 
 #[cfg(test)]
 use self::tests::fixture;
@@ -34,6 +39,10 @@ pub fn registry() -> Registry {
         node_affinity::REGISTRATION,
         node_ports::REGISTRATION,
         node_resources_fit::REGISTRATION,
+        volume_restrictions::REGISTRATION,
+        node_volume_limits::REGISTRATION,
+        volume_binding::REGISTRATION,
+        volume_zone::REGISTRATION,
         pod_topology_spread::REGISTRATION,
         inter_pod_affinity::REGISTRATION,
         node_resources_balanced_allocation::REGISTRATION,

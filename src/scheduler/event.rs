@@ -20,6 +20,13 @@ pub enum Event {
     ReplicationController(Change<api::ReplicationController>),
     ReplicaSet(Change<api::ReplicaSet>),
     StatefulSet(Change<api::StatefulSet>),
+    PersistentVolumeClaim(Change<api::PersistentVolumeClaim>),
+    PersistentVolume(Change<api::PersistentVolume>),
+    StorageClass(Change<api::StorageClass>),
+    CsiDriver(Change<api::CsiDriver>),
+    CsiNode(Change<api::CsiNode>),
+    CsiStorageCapacity(Change<api::CsiStorageCapacity>),
+    VolumeAttachment(Change<api::VolumeAttachment>),
     /// Every kind has been listed once. Nothing is decided before this.
     Synced,
     /// The lease is ours for this term, won or renewed; none while it is not. A shell that elects no

@@ -45,7 +45,8 @@ impl Scheduler {
                 self.bindings.remove(&pod.uid);
                 self.queue.remove(&pod.uid);
                 self.refusals.remove(&pod.uid);
-                if held || !pod.nominated_node.is_empty() {
+                // Siblings may have left a node to a pod that waited for its volume there.
+                if held || !pod.nominated_node.is_empty() || !pod.volumes.is_empty() {
                     self.wake_after_removal(&pod, now);
                 }
             }
@@ -149,6 +150,7 @@ impl Scheduler {
                 self.wake(&ClusterEvent::OwnerChanged, now);
             }
             Event::Pod(_) | Event::Reply(_) | Event::Synced | Event::Lease(_) => {}
+            other => self.on_storage(other, now),
         }
     }
 

@@ -15,6 +15,7 @@ pub mod recording;
 mod report;
 mod rest;
 mod steps;
+mod storage;
 #[cfg(test)]
 mod tests;
 

@@ -209,4 +209,15 @@ fn list_objects(world: &mut World, objects: &Objects) {
     controllers.for_each(|o| world.list(Event::ReplicationController(upsert(o))));
     objects.replica_sets.iter().for_each(|o| world.list(Event::ReplicaSet(upsert(o))));
     objects.stateful_sets.iter().for_each(|o| world.list(Event::StatefulSet(upsert(o))));
+    objects.storage_classes.iter().for_each(|o| world.list(Event::StorageClass(upsert(o))));
+    objects.csi_drivers.iter().for_each(|o| world.list(Event::CsiDriver(upsert(o))));
+    objects.csi_nodes.iter().for_each(|o| world.list(Event::CsiNode(upsert(o))));
+    let capacities = objects.csi_storage_capacities.iter();
+    capacities.for_each(|o| world.list(Event::CsiStorageCapacity(upsert(o))));
+    let volumes = objects.persistent_volumes.iter();
+    volumes.for_each(|o| world.list(Event::PersistentVolume(upsert(o))));
+    let claims = objects.persistent_volume_claims.iter();
+    claims.for_each(|o| world.list(Event::PersistentVolumeClaim(upsert(o))));
+    let attachments = objects.volume_attachments.iter();
+    attachments.for_each(|o| world.list(Event::VolumeAttachment(upsert(o))));
 }

@@ -62,6 +62,8 @@ pub struct Snapshot {
     nominated: BTreeMap<Str, BTreeMap<Str, Arc<PodInfo>>>,
     /// Nodes that are to get no pods for a while, whatever fits.
     resting: BTreeSet<Str>,
+    /// The pods that wait for a node and have claims, by the uid of who manages them.
+    waiting: FxHashMap<Str, BTreeMap<Str, Arc<PodInfo>>>,
     /// For each protocol and port that is taken: on which nodes, under which address.
     ports: FxHashMap<(Str, i32), Vec<(NodeIndex, Str)>>,
 }
@@ -212,6 +214,25 @@ impl Snapshot {
         self.resting.iter().filter_map(|name| self.nodes.find(name)).collect()
     }
 
+    /// A pod waits for a node. Its claims may tell its siblings where it will have to go.
+    pub fn set_waiting(&mut self, pod: &Arc<PodInfo>) {
+        if let Some(owner) = pod.owner.as_ref().filter(|_| !pod.volumes.is_empty()) {
+            let siblings = self.waiting.entry(owner.uid.clone()).or_default();
+            siblings.insert(pod.uid.clone(), pod.clone());
+        }
+    }
+
+    /// A pod does not wait any more.
+    pub fn unset_waiting(&mut self, pod: &PodInfo) {
+        let Some(owner) = &pod.owner else { return };
+        if let Some(siblings) = self.waiting.get_mut(&owner.uid) {
+            siblings.remove(&pod.uid);
+            if siblings.is_empty() {
+                self.waiting.remove(&owner.uid);
+            }
+        }
+    }
+
     /// Takes what has been decided for a pod's claims for granted: other pods see the volumes as
     /// taken, the claims as belonging to the node, and the room as used.
     pub fn assume_claims(&mut self, uid: &Str, decisions: &[ClaimDecision]) {
@@ -246,7 +267,7 @@ impl Snapshot {
             self.terms.remove(&pod.terms, node);
         }
         let name = self.nodes.name(node).clone();
-        self.volumes.count(pod, &name, comes);
+        self.volumes.count(pod, (node, &name), comes);
         for port in &pod.host_ports {
             let holders = self.ports.entry((port.protocol.clone(), port.port)).or_default();
             if comes {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::terms::PodTerms;
-use super::volumes::PodVolume;
+use super::volumes::{Exclusive, PodVolume};
 use crate::api;
 use crate::api::requests::{self, Usage};
 use crate::model::{Labels, PodKey, Resources, Str};
@@ -87,6 +87,22 @@ impl PodInfo {
             || self.spec != other.spec
             || self.terminating != other.terminating
             || self.requests != other.requests
+    }
+
+    /// The names of the claims that the pod names itself.
+    pub fn named_claims(&self) -> impl Iterator<Item = &Str> {
+        self.volumes.iter().filter_map(|volume| match volume {
+            PodVolume::Claim(name) => Some(name),
+            PodVolume::Ephemeral(_) | PodVolume::Disk(_) => None,
+        })
+    }
+
+    /// The disks in its own spec for which it may have to fight.
+    pub fn disks(&self) -> impl Iterator<Item = &Exclusive> {
+        self.volumes.iter().filter_map(|volume| match volume {
+            PodVolume::Disk(disk) => disk.exclusive.as_ref(),
+            PodVolume::Claim(_) | PodVolume::Ephemeral(_) => None,
+        })
     }
 
     /// Whether the pod waits for a node.

@@ -92,6 +92,17 @@ impl<'a> View<'a> {
         nodes.collect()
     }
 
+    /// The pods with claims that wait for a node and are managed by whoever manages this one.
+    pub fn waiting_siblings(&self, pod: &PodInfo) -> Vec<&'a Arc<PodInfo>> {
+        let owner = pod.owner.as_ref().and_then(|owner| self.snapshot.waiting.get(&owner.uid));
+        let others = owner.into_iter().flat_map(|pods| pods.values());
+        let waits = |other: &&Arc<PodInfo>| {
+            let placed = self.overlay.added.iter().any(|(added, _)| added.uid == other.uid);
+            other.uid != pod.uid && !placed && !self.overlay.removed.contains(&other.uid)
+        };
+        others.filter(waits).collect()
+    }
+
     /// What nodes offer.
     pub fn columns(&self) -> &'a Columns {
         self.snapshot.nodes.columns()

@@ -10,6 +10,7 @@ use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::api::batch::v1 as batch;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::scheduling::v1 as scheduling;
+use k8s_openapi::api::storage::v1 as storage;
 use quorate::api::{self, Format, Object, Objects, decode};
 use quorate::sim::input::read_snapshot;
 use serde::Serialize;
@@ -118,6 +119,29 @@ fn compare_any(objects: &Objects, value: &Value, report: &mut Report) -> bool {
             let ours = &objects.priority_classes;
             compare::<_, scheduling::PriorityClass>(ours, value, report);
         }
+        ("", "PersistentVolumeClaim") => {
+            let ours = &objects.persistent_volume_claims;
+            compare::<_, core::PersistentVolumeClaim>(ours, value, report);
+        }
+        ("", "PersistentVolume") => {
+            compare::<_, core::PersistentVolume>(&objects.persistent_volumes, value, report);
+        }
+        ("storage.k8s.io", "StorageClass") => {
+            compare::<_, storage::StorageClass>(&objects.storage_classes, value, report);
+        }
+        ("storage.k8s.io", "CSIDriver") => {
+            compare::<_, storage::CSIDriver>(&objects.csi_drivers, value, report);
+        }
+        ("storage.k8s.io", "CSINode") => {
+            compare::<_, storage::CSINode>(&objects.csi_nodes, value, report);
+        }
+        ("storage.k8s.io", "CSIStorageCapacity") => {
+            let ours = &objects.csi_storage_capacities;
+            compare::<_, storage::CSIStorageCapacity>(ours, value, report);
+        }
+        ("storage.k8s.io", "VolumeAttachment") => {
+            compare::<_, storage::VolumeAttachment>(&objects.volume_attachments, value, report);
+        }
         _ => return false,
     }
     true
@@ -159,20 +183,27 @@ fn assert_kept(counts: &BTreeMap<String, usize>, expected: &[(&str, usize)]) {
 fn every_fixture_of_kubernetes_is_decoded_as_k8s_openapi_does() {
     let counts = compare_folder(&data("k8s-api-fixtures"));
     let kept = [
+        ("CSIDriver", 1),
+        ("CSINode", 5),
+        ("CSIStorageCapacity", 5),
         ("DaemonSet", 1),
         ("Deployment", 1),
         ("Job", 1),
         ("Namespace", 5),
         ("Node", 5),
+        ("PersistentVolume", 5),
+        ("PersistentVolumeClaim", 5),
         ("Pod", 5),
         ("PriorityClass", 5),
         ("ReplicaSet", 1),
         ("ReplicationController", 1),
         ("Service", 1),
         ("StatefulSet", 5),
+        ("StorageClass", 5),
+        ("VolumeAttachment", 1),
     ];
     assert_kept(&counts, &kept);
-    assert_eq!(counts.values().sum::<usize>(), 93);
+    assert_eq!(counts.values().sum::<usize>(), 95);
 }
 
 #[test]
@@ -197,6 +228,13 @@ fn every_field_that_we_keep_exists_in_the_newest_kubernetes() {
     check("apps.v1.DaemonSet", Fields::of::<api::DaemonSet>());
     check("batch.v1.Job", Fields::of::<api::Job>());
     check("scheduling.k8s.io.v1.PriorityClass", Fields::of::<api::PriorityClass>());
+    check("core.v1.PersistentVolumeClaim", Fields::of::<api::PersistentVolumeClaim>());
+    check("core.v1.PersistentVolume", Fields::of::<api::PersistentVolume>());
+    check("storage.k8s.io.v1.StorageClass", Fields::of::<api::StorageClass>());
+    check("storage.k8s.io.v1.CSIDriver", Fields::of::<api::CsiDriver>());
+    check("storage.k8s.io.v1.CSINode", Fields::of::<api::CsiNode>());
+    check("storage.k8s.io.v1.CSIStorageCapacity", Fields::of::<api::CsiStorageCapacity>());
+    check("storage.k8s.io.v1.VolumeAttachment", Fields::of::<api::VolumeAttachment>());
 }
 
 #[test]

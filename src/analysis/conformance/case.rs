@@ -9,7 +9,10 @@ use serde::de::IgnoredAny;
 use crate::api;
 use crate::framework::Code;
 use crate::model::Str;
-use crate::snapshot::{NodeInfo, PodInfo, Snapshot};
+use crate::snapshot::volumes::{
+    AttachmentInfo, CapacityInfo, ClaimInfo, ClassInfo, DriverInfo, NodeDrivers, VolumeInfo,
+};
+use crate::snapshot::{NodeInfo, PodInfo, Snapshot, Volumes};
 
 /// Why some nodes are refused: the code, the reasons, and their positions.
 pub type RefusedNodes = (Code, BTreeSet<Str>, Vec<usize>);
@@ -34,6 +37,13 @@ pub struct Objects {
     replication_controllers: Vec<api::ReplicationController>,
     replica_sets: Vec<api::ReplicaSet>,
     stateful_sets: Vec<api::StatefulSet>,
+    persistent_volume_claims: Vec<api::PersistentVolumeClaim>,
+    persistent_volumes: Vec<api::PersistentVolume>,
+    storage_classes: Vec<api::StorageClass>,
+    csi_drivers: Vec<api::CsiDriver>,
+    csi_nodes: Vec<api::CsiNode>,
+    csi_storage_capacities: Vec<api::CsiStorageCapacity>,
+    volume_attachments: Vec<api::VolumeAttachment>,
 }
 
 /// A pod with the recorded decision.
@@ -106,6 +116,7 @@ impl Objects {
         for namespace in &self.namespaces {
             snapshot.set_namespace(namespace);
         }
+        self.set_storage(&mut snapshot.volumes);
         for pod in self.pods.iter().filter(|pod| !pod.is_terminal()) {
             let info = Arc::new(PodInfo::new(pod));
             let (node, nominated) = (&pod.spec.node_name, &pod.status.nominated_node_name);
@@ -122,6 +133,31 @@ impl Objects {
         owners.replica_sets = keyed(&self.replica_sets, |set| set.spec.selector.clone());
         owners.stateful_sets = keyed(&self.stateful_sets, |set| set.spec.selector.clone());
         snapshot
+    }
+
+    fn set_storage(&self, volumes: &mut Volumes) {
+        for class in &self.storage_classes {
+            volumes.set_class(ClassInfo::new(class));
+        }
+        for driver in &self.csi_drivers {
+            volumes.set_driver(DriverInfo::new(driver));
+        }
+        for node in &self.csi_nodes {
+            volumes.set_node(NodeDrivers::new(node));
+        }
+        for capacity in &self.csi_storage_capacities {
+            volumes.set_capacity(CapacityInfo::new(capacity));
+        }
+        for volume in &self.persistent_volumes {
+            volumes.set_volume(VolumeInfo::new(volume));
+        }
+        for claim in &self.persistent_volume_claims {
+            volumes.set_claim(ClaimInfo::new(claim));
+        }
+        for attachment in &self.volume_attachments {
+            let name = &attachment.metadata.name;
+            volumes.set_attachment(name, AttachmentInfo::new(attachment));
+        }
     }
 }
 

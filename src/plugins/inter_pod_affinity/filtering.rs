@@ -50,6 +50,13 @@ impl Filter for AffinityFilter {
     }
 }
 
+/// The nodes from which required anti-affinity keeps the pod, be it its own or that of placed pods.
+pub fn kept_off(pod: &PodInfo, view: &View<'_>) -> NodeSet {
+    let mut nodes = hated(&pod.terms.required_anti_affinity, view);
+    nodes.union_with(&hating(pod, view).unwrap_or_default());
+    nodes
+}
+
 /// The question which pods a term of an incoming pod speaks of.
 pub fn query(term: &AffinityTerm) -> PodQuery {
     PodQuery::new(term.scope.clone(), term.selector.clone())

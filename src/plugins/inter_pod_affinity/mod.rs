@@ -10,6 +10,7 @@ mod wake;
 
 use self::args::InterPodAffinityArgs;
 use self::filtering::AffinityFilter;
+pub use self::filtering::kept_off;
 use self::scoring::AffinityScore;
 use crate::config::Point;
 use crate::framework::{

@@ -28,9 +28,10 @@ pub fn may_help(pod: &PodInfo, event: &ClusterEvent<'_>) -> bool {
         ClusterEvent::NodeUpdated { old, new } => node_moved(pod, old, new),
         // Terms may speak of namespaces by their labels, also those of placed pods.
         ClusterEvent::NamespaceChanged => true,
-        ClusterEvent::NodeRemoved(_) | ClusterEvent::NodeRested | ClusterEvent::OwnerChanged => {
-            false
-        }
+        ClusterEvent::NodeRemoved(_)
+        | ClusterEvent::NodeRested
+        | ClusterEvent::OwnerChanged
+        | ClusterEvent::Storage(_) => false,
     }
 }
 

@@ -4,10 +4,11 @@ use serde::Deserialize;
 
 use super::NodeResourcesFit;
 use super::filtering::Ignored;
-use super::scoring::{Rule, Shape, Strategy};
+use super::scoring::{Rule, Strategy};
 use crate::framework::ArgsError;
 use crate::model::{Str, is_label_key};
 use crate::plugins::scored_resources::{ResourceArgs, specs};
+use crate::plugins::shape::{Shape, ShapePoint, validate_shape};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -35,17 +36,7 @@ struct RatioArgs {
     shape: Option<Vec<ShapePoint>>,
 }
 
-/// One point of the function from utilization in per cent to a score from 0 to 10.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ShapePoint {
-    pub utilization: i32,
-    pub score: i32,
-}
-
 const RATIO: &str = "scoringStrategy.requestedToCapacityRatio";
-/// The best score that a point of the shape can give.
-const SHAPE_SCORE_MAX: i32 = 10;
 
 impl NodeResourcesFitArgs {
     pub fn compile(self) -> Result<NodeResourcesFit, ArgsError> {
@@ -88,7 +79,7 @@ impl StrategyArgs {
             ("MostAllocated", None) => Rule::MostAllocated,
             ("RequestedToCapacityRatio", Some(ratio)) => {
                 let points = ratio.shape.as_deref().unwrap_or_default();
-                validate_shape(points)?;
+                validate_shape(points, &format!("{RATIO}.shape"))?;
                 Rule::RequestedToCapacityRatio(Shape::new(points))
             }
             ("RequestedToCapacityRatio", None) => {
@@ -106,28 +97,6 @@ impl StrategyArgs {
         let resources = specs(self.resources, "scoringStrategy.resources", 100)?;
         Ok(Strategy { rule, resources })
     }
-}
-
-/// At least one point, from left to right, within the ranges.
-fn validate_shape(points: &[ShapePoint]) -> Result<(), ArgsError> {
-    if points.is_empty() {
-        return Err(invalid(format!("{RATIO}.shape"), "[]", "one point or more"));
-    }
-    let mut last = None;
-    for (index, ShapePoint { utilization, score }) in points.iter().enumerate() {
-        let check = |field: &str, value: &i32, valid: bool, expected: &str| {
-            let field = format!("{RATIO}.shape[{index}].{field}");
-            valid.then_some(()).ok_or_else(|| invalid(field, &value.to_string(), expected))
-        };
-        let in_range = (0..=100).contains(utilization);
-        check("utilization", utilization, in_range, "a number from 0 to 100")?;
-        let in_range = (0..=SHAPE_SCORE_MAX).contains(score);
-        check("score", score, in_range, "a number from 0 to 10")?;
-        let ascends = last.is_none_or(|last| last < *utilization);
-        check("utilization", utilization, ascends, "more than the point before")?;
-        last = Some(*utilization);
-    }
-    Ok(())
 }
 
 fn invalid(field: impl Into<String>, value: &str, expected: &str) -> ArgsError {

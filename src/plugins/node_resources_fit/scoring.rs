@@ -1,10 +1,10 @@
 //! Scores nodes by how much of their resources would be taken.
 
-use super::args::ShapePoint;
 use crate::framework::Score;
 use crate::plugins::scored_resources::{
     BLOCK_NODES, ResourceSpec, Room, ScoredResource, floor, floor_to_integer, to_float,
 };
+use crate::plugins::shape::Shape;
 use crate::snapshot::NodeIndex;
 
 /// Amounts below 2^46 have percentages that floats get right: a hundredth part of such an amount is
@@ -31,49 +31,12 @@ pub enum Rule {
     RequestedToCapacityRatio(Shape),
 }
 
-/// Scores from 0 to 100 for a utilization from 0 to 100 per cent.
-#[derive(Clone, Debug)]
-pub struct Shape {
-    scores: Vec<f64>,
-}
-
 /// The score of one pod.
 #[derive(Debug)]
 pub struct AllocationScore<'a> {
     pub rule: &'a Rule,
     pub resources: Vec<ScoredResource<'a>>,
     pub nodes: &'a [NodeIndex],
-}
-
-impl Shape {
-    /// Straight lines between the points, and level before the first and after the last.
-    pub fn new(points: &[ShapePoint]) -> Self {
-        // The scores of a shape go to 10, those of a plugin to 100.
-        let points: Vec<(i32, i32)> = points
-            .iter()
-            .map(|point| (point.utilization, point.score.saturating_mul(10)))
-            .collect();
-        let at = |utilization: i32| {
-            let right = points.iter().position(|(end, _)| utilization <= *end);
-            match right {
-                None => points.last().map_or(0, |(_, score)| *score),
-                Some(0) => points[0].1,
-                Some(right) => {
-                    let ((start, low), (end, high)) = (points[right - 1], points[right]);
-                    low + (high - low) * (utilization - start) / (end - start)
-                }
-            }
-        };
-        let scores = (0..=100).map(|utilization| f64::from(at(utilization)));
-        Self { scores: scores.collect() }
-    }
-
-    fn at(&self, utilization: f64) -> f64 {
-        // Anything below 0 becomes 0, where the shape is level.
-        let place = utilization as usize;
-        let last = self.scores.last();
-        self.scores.get(place).or(last).copied().unwrap_or(0.0)
-    }
 }
 
 impl Score for AllocationScore<'_> {

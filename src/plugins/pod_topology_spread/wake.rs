@@ -49,7 +49,9 @@ impl Wake {
                     || self.relabelled(old, new)
             }
             ClusterEvent::OwnerChanged => self.defaulted && !self.constraints.is_empty(),
-            ClusterEvent::NamespaceChanged | ClusterEvent::NodeRested => false,
+            ClusterEvent::NamespaceChanged
+            | ClusterEvent::NodeRested
+            | ClusterEvent::Storage(_) => false,
         }
     }
 

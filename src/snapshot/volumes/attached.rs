@@ -126,7 +126,6 @@ impl Attached {
                         self.hold(node, &id, |holders| change(&mut holders.pods, 1, comes));
                     }
                 }
-                PodVolume::Csi(_) => {}
             }
         }
     }

@@ -1,5 +1,6 @@
 //! A claim in the form in which decisions read it.
 
+use super::PodInfo;
 use crate::api;
 use crate::model::{PodKey, Quantity, Selector, SelectorError, Str};
 
@@ -64,6 +65,12 @@ impl ClaimInfo {
     /// Whether claim and volume have found each other for good.
     pub fn is_bound(&self) -> bool {
         !self.volume.is_empty() && self.bind_completed
+    }
+
+    /// Why a claim that is made for one pod alone cannot be used by this one.
+    pub fn not_of(&self, pod: &PodInfo) -> String {
+        let (claim, pod) = (&self.key, &pod.key);
+        format!("PVC {claim} was not created for pod {pod} (pod is not owner)")
     }
 }
 

@@ -5,6 +5,7 @@ mod assumed;
 mod attached;
 mod claim;
 mod decision;
+mod disks;
 mod in_tree;
 mod pod_volumes;
 mod storage;
@@ -21,12 +22,13 @@ use self::attached::Attached;
 pub use self::attached::{NodeAttached, VolumeId};
 pub use self::claim::{ClaimInfo, SELECTED_NODE};
 pub use self::decision::ClaimDecision;
+use self::disks::Disks;
 pub use self::in_tree::{InTree, Plugin};
 pub use self::pod_volumes::{Disk, Exclusive, PodVolume};
 pub use self::storage::{AttachmentInfo, CapacityInfo, ClassInfo, DriverInfo, NodeDrivers};
 pub use self::view::VolumesView;
 pub use self::volume::{VolumeInfo, VolumeSource};
-use super::pod_info::PodInfo;
+use super::{NodeIndex, PodInfo};
 use crate::model::{PodKey, Quantity, Str};
 
 /// Storage, as far as placement depends on it.
@@ -48,6 +50,7 @@ pub struct Volumes {
     /// The claims that name a volume.
     naming: FxHashMap<Str, BTreeSet<PodKey>>,
     attached: Attached,
+    disks: Disks,
     assumed: Assumed,
 }
 
@@ -206,10 +209,12 @@ impl Volumes {
     }
 
     /// Counts a pod's volumes on a node, or takes them off it.
-    pub(super) fn count(&mut self, pod: &PodInfo, node: &Str, comes: bool) {
+    pub(super) fn count(&mut self, pod: &PodInfo, node: (NodeIndex, &Str), comes: bool) {
         if pod.volumes.is_empty() {
             return;
         }
+        let (index, node) = node;
+        self.disks.count(pod, index, comes);
         let resolver =
             Resolver { claims: &self.claims, volumes: &self.volumes, classes: &self.classes };
         self.attached.count(pod, node, comes, |claim| resolver.volume_id(claim));

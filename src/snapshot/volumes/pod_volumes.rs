@@ -16,8 +16,6 @@ pub enum PodVolume {
     Ephemeral(Str),
     /// A disk that the pod names itself.
     Disk(Disk),
-    /// A volume that a driver makes with the pod.
-    Csi(Str),
 }
 
 /// A disk that stands in a pod's own spec.
@@ -53,9 +51,6 @@ impl PodVolume {
             let name = format!("{}-{}", pod.metadata.name, volume.name);
             return Some(Self::Ephemeral(name.into()));
         }
-        if let Some(csi) = &volume.csi {
-            return Some(Self::Csi(csi.driver.clone()));
-        }
         let (in_tree, exclusive) = (InTree::of_disk(volume), Exclusive::of(volume));
         (in_tree.is_some() || exclusive.is_some())
             .then_some(Self::Disk(Disk { in_tree, exclusive }))
@@ -66,7 +61,7 @@ impl PodVolume {
         match self {
             Self::Claim(name) => Some((name, false)),
             Self::Ephemeral(name) => Some((name, true)),
-            Self::Disk(_) | Self::Csi(_) => None,
+            Self::Disk(_) => None,
         }
     }
 }

@@ -126,6 +126,12 @@ impl CapacityInfo {
         self.topology.as_ref().is_some_and(|topology| topology.matches(labels))
     }
 
+    /// A label without which no node is served, with its value.
+    pub fn demanded_label(&self) -> Option<(&Str, &[Str])> {
+        let (key, value) = self.topology.as_ref()?.equalities().next()?;
+        Some((key, std::slice::from_ref(value)))
+    }
+
     /// How large a volume can be, in bytes. None where nothing is said.
     pub fn limit(&self) -> Option<i64> {
         self.volume_max.as_ref().or(self.capacity.as_ref()).map(Quantity::value)

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{
-    CapacityInfo, ClaimDecision, ClaimInfo, NodeAttached, Resolver, VolumeId, VolumeInfo, Volumes,
-    has_volume,
+    CapacityInfo, ClaimDecision, ClaimInfo, Exclusive, NodeAttached, PodVolume, Resolver, VolumeId,
+    VolumeInfo, Volumes, has_volume,
 };
 use crate::model::{PodKey, Str};
+use crate::snapshot::{NodeIndex, PodInfo, View};
 
 /// Storage, seen through an overlay.
 #[derive(Clone, Copy, Debug)]
@@ -96,11 +97,6 @@ impl<'a> VolumesView<'a> {
         added.fold(taken, i64::saturating_add)
     }
 
-    /// By how many pods on nodes a claim is used that they name themselves.
-    pub fn users(&self, claim: &PodKey) -> u32 {
-        self.volumes.attached.users(claim)
-    }
-
     /// The volumes of a node.
     pub fn attached(&self, node: &str) -> Option<&'a NodeAttached> {
         self.volumes.attached.node(node)
@@ -127,5 +123,47 @@ impl<'a> VolumesView<'a> {
             || self.added.values().flatten().any(|decision| {
                 matches!(decision, ClaimDecision::Bind { volume: taken, .. } if *taken == volume.name)
             })
+    }
+}
+
+impl View<'_> {
+    /// By how many pods on nodes a claim is used. Claims that are made for one pod do not count.
+    pub fn claim_users(&self, claim: &PodKey) -> i64 {
+        let placed = i64::from(self.snapshot().volumes.attached.users(claim));
+        let changes = self.changes().map(|(pod, _, comes)| {
+            let uses = pod.key.namespace == claim.namespace
+                && pod.named_claims().any(|name| *name == claim.name);
+            i64::from(uses) * if comes { 1 } else { -1 }
+        });
+        placed + changes.sum::<i64>()
+    }
+
+    /// The nodes on which a disk meets another that cannot be there with it.
+    pub fn disk_conflicts(&self, disk: &Exclusive) -> Vec<NodeIndex> {
+        let placed = &self.snapshot().volumes.disks;
+        let mut found: Vec<(NodeIndex, &Exclusive)> = placed.conflicts(disk).collect();
+        for (pod, node, comes) in self.changes() {
+            for other in pod.disks().filter(|other| disk.conflicts_with(other)) {
+                if comes {
+                    found.push((node, other));
+                } else if let Some(at) = found.iter().position(|one| *one == (node, other)) {
+                    found.swap_remove(at);
+                }
+            }
+        }
+        found.into_iter().map(|(node, _)| node).collect()
+    }
+
+    /// The volumes that drivers count for a pod that is on a node, or would be.
+    pub fn volume_ids(&self, pod: &PodInfo) -> BTreeSet<VolumeId> {
+        let volumes = self.volumes();
+        let ids = pod.volumes.iter().filter_map(|volume| match volume {
+            PodVolume::Claim(name) | PodVolume::Ephemeral(name) => {
+                let namespace = pod.key.namespace.clone();
+                volumes.volume_id(&PodKey { namespace, name: name.clone() })
+            }
+            PodVolume::Disk(disk) => disk.in_tree.as_ref().and_then(VolumeId::of_in_tree),
+        });
+        ids.collect()
     }
 }
