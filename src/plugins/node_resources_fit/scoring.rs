@@ -119,7 +119,7 @@ impl Rule {
         let share = match (i64::try_from(part), capacity) {
             // An amount below 0 is nonsense that one node may tell; it must not fail all pods.
             (_, ..=0) => return None,
-            (Ok(part), 1..EXACT) if (0..EXACT).contains(&part) => {
+            (Ok(part @ 0..EXACT), 1..EXACT) if part <= capacity => {
                 percent(part as f64, capacity as f64)
             }
             _ => (part * 100 / i128::from(capacity)).clamp(0, 100) as f64,
