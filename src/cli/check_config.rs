@@ -58,6 +58,8 @@ struct ProfileReport<'a> {
     filter: &'a [Str],
     /// On one line each in YAML.
     score: Vec<FlowMap<ScoreReport<'a>>>,
+    reserve: &'a [Str],
+    pre_bind: &'a [Str],
     bind: &'a [Str],
     args: &'a BTreeMap<Str, Value>,
     unsupported: &'a [Str],
@@ -131,6 +133,8 @@ impl<'a> ProfileReport<'a> {
             score: score
                 .map(|(name, weight)| FlowMap(ScoreReport { name, weight: *weight }))
                 .collect(),
+            reserve: &profile.reserve,
+            pre_bind: &profile.pre_bind,
             bind: &profile.bind,
             args: &profile.args,
             unsupported: &profile.unsupported,

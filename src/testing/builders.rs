@@ -3,6 +3,7 @@
 //! A builder panics on text that is no quantity, because that is a mistake in the test itself.
 #![expect(clippy::expect_used, reason = "a wrong constant in a test")]
 
+use crate::api::volume::PersistentVolumeClaimSource;
 use crate::api::{self, ResourceList};
 use crate::model::{
     LabelSelector, Labels, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm,
@@ -223,6 +224,16 @@ impl PodBuilder {
     /// One more volume.
     pub fn volume(self, volume: api::Volume) -> Self {
         self.with(|pod| pod.spec.volumes.push(volume))
+    }
+
+    /// One more volume, which is a claim's and called like it.
+    pub fn claim(self, name: &str) -> Self {
+        let claim = PersistentVolumeClaimSource { claim_name: name.into() };
+        self.volume(api::Volume {
+            name: name.into(),
+            persistent_volume_claim: Some(claim),
+            ..api::Volume::default()
+        })
     }
 
     /// The owner that manages the pod.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use crate::framework::ClusterEvent;
 use crate::framework::{Hint, Prepared, Refusals, SetPlugin, Status};
 use crate::model::Str;
+use crate::snapshot::volumes::{ClaimInfo, ClassInfo, VolumeInfo};
 use crate::snapshot::{NodeIndex, NodeInfo, PodInfo, Snapshot};
+use crate::testing::storage::{ClaimBuilder, ClassBuilder, VolumeBuilder};
 use crate::testing::{NodeBuilder, PodBuilder};
 
 /// What a filter says of a pod.
@@ -110,4 +112,23 @@ pub fn hint_on_changed_pod(plugin: &dyn SetPlugin, old: PodBuilder, new: PodBuil
     let (old, new) = (PodInfo::new(&old.build()), PodInfo::new(&new.build()));
     let event = ClusterEvent::WaitingPodUpdated { old: &old, new: &new };
     plugin.hint(&new, &event)
+}
+
+/// Adds storage to a cluster.
+pub fn store(
+    snapshot: &mut Snapshot,
+    classes: impl IntoIterator<Item = ClassBuilder>,
+    volumes: impl IntoIterator<Item = VolumeBuilder>,
+    claims: impl IntoIterator<Item = ClaimBuilder>,
+) {
+    let storage = &mut snapshot.volumes;
+    for class in classes {
+        storage.set_class(ClassInfo::new(&class.build()));
+    }
+    for volume in volumes {
+        storage.set_volume(VolumeInfo::new(&volume.build()));
+    }
+    for claim in claims {
+        storage.set_claim(ClaimInfo::new(&claim.build()));
+    }
 }

@@ -1,5 +1,6 @@
 //! The claims of a pod, sorted by what has to be done about them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{REASON_IMMEDIATE, REASON_MISSING};
@@ -29,10 +30,13 @@ pub(super) struct LateClaim<'a> {
 impl<'a> PodClaims<'a> {
     /// None for a pod without claims.
     pub(super) fn of(pod: &PodInfo, volumes: VolumesView<'a>) -> Result<Option<Self>, Status> {
-        let mut claims = Vec::new();
+        let mut claims: Vec<&Arc<ClaimInfo>> = Vec::new();
         for volume in pod.volumes.iter() {
-            if let Some((name, ephemeral)) = volume.claim() {
-                claims.push(usable(pod, name, ephemeral, volumes)?);
+            let Some((name, ephemeral)) = volume.claim() else { continue };
+            let claim = usable(pod, name, ephemeral, volumes)?;
+            // Two volumes of a pod may stand for one claim, which is bound once.
+            if claims.iter().all(|other| other.key != claim.key) {
+                claims.push(claim);
             }
         }
         if claims.is_empty() {
@@ -59,9 +63,10 @@ impl<'a> PodClaims<'a> {
 }
 
 /// The names of a pod's claims.
-pub(super) fn names(pod: &PodInfo) -> impl Iterator<Item = PodKey> {
+pub(super) fn names(pod: &PodInfo) -> BTreeSet<PodKey> {
     let names = pod.volumes.iter().filter_map(PodVolume::claim);
-    names.map(|(name, _)| PodKey { namespace: pod.key.namespace.clone(), name: name.clone() })
+    let key = |name: &Str| PodKey { namespace: pod.key.namespace.clone(), name: name.clone() };
+    names.map(|(name, _)| key(name)).collect()
 }
 
 /// A claim that the pod can use, be it bound or not.

@@ -20,7 +20,7 @@ pub(super) fn may_help(pod: &PodInfo, event: &ClusterEvent<'_>) -> bool {
 
 fn storage_may_help(pod: &PodInfo, event: &StorageEvent<'_>) -> bool {
     match event {
-        StorageEvent::Claim(change) => claims::names(pod).any(|claim| claim == change.new.key),
+        StorageEvent::Claim(change) => claims::names(pod).contains(&change.new.key),
         StorageEvent::Volume(_) => true,
         StorageEvent::Class(change) => {
             change.old.is_none_or(|old| old.topologies != change.new.topologies)

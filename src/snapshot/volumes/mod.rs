@@ -9,6 +9,8 @@ mod disks;
 mod in_tree;
 mod pod_volumes;
 mod storage;
+#[cfg(test)]
+mod tests;
 mod view;
 mod volume;
 
