@@ -2,10 +2,11 @@
 
 use super::Scheduler;
 use super::binding::{
-    CONFIRM_DEADLINE, FORBIDDEN_PAUSE_MAX, FORBIDDEN_PAUSE_MIN, Requeue, State, Step,
+    Again, CONFIRM_DEADLINE, FORBIDDEN_PAUSE_MAX, FORBIDDEN_PAUSE_MIN, Requeue, State, Step,
 };
 use super::effect::{EffectId, Op, Outcome};
 use super::event::{Change, Reply};
+use crate::api;
 use crate::framework::BINDING_REJECTED;
 use crate::metrics;
 use crate::model::{Instant, Str};
@@ -20,8 +21,7 @@ impl Scheduler {
         let pod = reply.pod;
         let has_pod = pod.is_some();
         if let Some(pod) = pod {
-            // It is as good as a watched one, and may be newer than what the watch has shown.
-            self.on_pod(Change::Upsert(pod), now);
+            self.on_told_pod(&uid, pod, now);
         }
         if self.on_written(&uid, reply.id, &reply.outcome, now) {
             return;
@@ -50,9 +50,21 @@ impl Scheduler {
         self.step(&uid, step, now);
     }
 
+    /// An answer about the pod of this uid carried a pod. It is as good as a watched one, and may be
+    /// newer than what the watch has shown; or older, and then it must not bring back what is gone.
+    fn on_told_pod(&mut self, uid: &Str, pod: Box<api::Pod>, now: Instant) {
+        if pod.metadata.uid != *uid {
+            // The name has a new owner, whom the watch will show.
+            let (key, uid) = (api::Object::key(&*pod), uid.clone());
+            self.on_pod(Change::Delete { key, uid }, now);
+        } else if self.cache.pod(uid).is_some() {
+            self.on_pod(Change::Upsert(pod), now);
+        }
+    }
+
     /// Takes up bindings whose pause is over, and looks up those that the watch does not show.
-    /// Returns how many are in doubt.
-    pub(super) fn take_up_waiting(&mut self, now: Instant) -> usize {
+    /// Bindings are posted again only while there is `credit` left. Returns how many are in doubt.
+    pub(super) fn take_up_waiting(&mut self, credit: &mut u32, now: Instant) -> usize {
         let claims_changed = std::mem::take(&mut self.claims_changed);
         let due: Vec<(Str, Step)> = self
             .bindings
@@ -70,9 +82,10 @@ impl Scheduler {
                 _ => None,
             })
             .collect();
-        for (uid, step) in due {
+        for (uid, step) in due.into_iter().filter(|(_, step)| *step != Step::Post) {
             self.step(&uid, step, now);
         }
+        self.post_waiting(credit, now);
         self.bindings.values().filter(|binding| binding.state.is_in_doubt()).count()
     }
 
@@ -110,10 +123,11 @@ impl Scheduler {
     pub(super) fn step(&mut self, uid: &Str, step: Step, now: Instant) {
         match step {
             Step::Prepare => self.prepare(uid, now),
-            Step::Post => match self.recheck(uid) {
-                None => self.post(uid, now),
-                Some(requeue) => self.roll_back(uid, requeue, now),
-            },
+            // It is posted when credit and patience allow it, and looked at again only then.
+            Step::Post => {
+                let until = now.max(self.paused_until);
+                self.set_state(uid, State::Waiting { until, then: Again::Post });
+            }
             Step::Fence => self.fence(uid, now),
             Step::Check => self.check(uid, now),
             Step::Confirm => self.set_state(uid, State::Confirming { since: now }),
@@ -126,6 +140,29 @@ impl Scheduler {
                 self.set_state(uid, State::Waiting { until, then });
             }
             Step::RollBack(requeue) => self.roll_back(uid, requeue, now),
+        }
+    }
+
+    /// Posts again what may be posted now.
+    fn post_waiting(&mut self, credit: &mut u32, now: Instant) {
+        if now < self.paused_until {
+            return;
+        }
+        let due = self.bindings.iter().filter(|(_, binding)| {
+            let State::Waiting { until, then } = binding.state else { return false };
+            until <= now && then == Again::Post
+        });
+        let due: Vec<Str> = due.map(|(uid, _)| uid.clone()).take(*credit as usize).collect();
+        for uid in due {
+            *credit -= 1;
+            self.post_again(&uid, now);
+        }
+    }
+
+    fn post_again(&mut self, uid: &Str, now: Instant) {
+        match self.recheck(uid) {
+            None => self.post(uid, now),
+            Some(requeue) => self.roll_back(uid, requeue, now),
         }
     }
 
