@@ -38,6 +38,7 @@ use crate::config::EffectiveConfiguration;
 use crate::framework::{Diagnosis, Framework, ProfileError, Registry};
 use crate::metrics;
 use crate::model::{Instant, Str};
+use crate::planted::{Bug, planted};
 use crate::queue::{BackoffLimits, Lengths, Queue, QueuedPod};
 use crate::snapshot::{ClaimDecision, PodInfo};
 
@@ -178,7 +179,7 @@ impl Scheduler {
         let Some(framework) = self.frameworks.get(&pod.scheduler_name) else {
             return false;
         };
-        if pod.terminating {
+        if pod.terminating && !planted(Bug::BindDeleting) {
             self.report_deleting(pod, now);
             self.queue.remove(&pod.uid);
             return false;

@@ -10,6 +10,7 @@ use crate::api;
 use crate::framework::BINDING_REJECTED;
 use crate::metrics;
 use crate::model::{Instant, Str};
+use crate::planted::{Bug, planted};
 use crate::snapshot::Overlay;
 
 impl Scheduler {
@@ -31,7 +32,8 @@ impl Scheduler {
         };
         let id = reply.id;
         let awaited = [State::Posting(id), State::Fencing(id), State::Checking(id)];
-        if !awaited.contains(&binding.state) {
+        let lost = planted(Bug::LoseFenceReply) && binding.state == State::Fencing(id);
+        if lost || !awaited.contains(&binding.state) {
             return;
         }
         let known = self.cache.pod(&uid).filter(|_| has_pod);
@@ -102,12 +104,17 @@ impl Scheduler {
         let written = framework.bind().binding(pod, &binding.node);
         binding.posted_version = written.resource_version.clone();
         binding.posts += 1;
-        let op = Op::Bind {
+        let mut op = Op::Bind {
             pod: binding.pod.key.clone(),
             uid: written.uid,
             resource_version: written.resource_version,
             node: written.node,
         };
+        if let Op::Bind { uid, resource_version, .. } = &mut op
+            && planted(Bug::NoPreconditions)
+        {
+            (*uid, *resource_version) = ("".into(), "".into());
+        }
         let id = self.call(uid, op, now);
         self.set_state(uid, State::Posting(id));
     }
@@ -136,7 +143,9 @@ impl Scheduler {
             }
             Step::PauseAll(patience, then) => {
                 let until = now.plus(patience);
-                self.paused_until = self.paused_until.max(until);
+                if !planted(Bug::IgnoreRetryAfter) {
+                    self.paused_until = self.paused_until.max(until);
+                }
                 self.set_state(uid, State::Waiting { until, then });
             }
             Step::RollBack(requeue) => self.roll_back(uid, requeue, now),
@@ -183,6 +192,9 @@ impl Scheduler {
         if pod.differs_for_placement(&binding.pod) {
             return Some(Requeue::AtOnce);
         }
+        if planted(Bug::NoRecheck) {
+            return None;
+        }
         let removed = [uid.clone()].into_iter().collect();
         let view = self.cache.snapshot.view_with(Overlay { removed, ..Overlay::default() });
         let node = view.nodes().find(&binding.node);
@@ -202,7 +214,10 @@ impl Scheduler {
         let op = Op::Fence {
             pod: binding.pod.key.clone(),
             uid: uid.clone(),
-            resource_version: binding.posted_version.clone(),
+            resource_version: match planted(Bug::FenceAnyVersion) {
+                true => "".into(),
+                false => binding.posted_version.clone(),
+            },
             value: if same { "".into() } else { binding.node.clone() },
         };
         let id = self.call(uid, op, now);
@@ -231,7 +246,7 @@ impl Scheduler {
             Requeue::Rejected(code) => self.quarantine(uid, code, now),
             Requeue::No => _ = self.queue.remove(uid),
         }
-        if let Some(pod) = self.cache.pod(uid).cloned() {
+        if let Some(pod) = self.cache.pod(uid).cloned().filter(|_| !planted(Bug::SilentRollBack)) {
             self.wake_after_removal(&pod, now);
         }
     }
