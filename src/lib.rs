@@ -14,6 +14,7 @@ pub mod kubernetes;
 pub mod lease;
 pub mod metrics;
 pub mod model;
+pub mod planted;
 pub mod plugins;
 pub mod queue;
 pub mod scheduler;

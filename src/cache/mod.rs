@@ -24,6 +24,7 @@ use rustc_hash::FxHashMap;
 
 use crate::api;
 use crate::model::{PodKey, Str};
+use crate::planted::{Bug, planted};
 use crate::snapshot::{ClaimDecision, PodInfo, Snapshot};
 
 /// All pods that are known, and the snapshot that they and the nodes make up.
@@ -121,10 +122,12 @@ impl Cache {
         let Some(entry) = self.pods.remove(&uid) else {
             return PodChange::Nothing;
         };
-        self.snapshot.withdraw_nomination(&uid);
+        if !planted(Bug::KeepNomination) {
+            self.snapshot.withdraw_nomination(&uid);
+        }
         self.snapshot.forget_claims(&uid);
         self.snapshot.unset_waiting(&entry.info);
-        let held = self.snapshot.remove_pod(&uid).is_some();
+        let held = !planted(Bug::LeakOnDelete) && self.snapshot.remove_pod(&uid).is_some();
         PodChange::Gone { pod: entry.info, held }
     }
 
@@ -160,7 +163,7 @@ impl Cache {
         let Some(entry) = self.pods.get_mut(uid) else {
             return;
         };
-        if entry.state == PodState::Pending {
+        if entry.state == PodState::Pending && !planted(Bug::AssumeNothing) {
             // It counts as a pod of its node from now on, and not twice.
             self.snapshot.withdraw_nomination(uid);
             entry.state = PodState::Assumed { node: node.clone() };
@@ -190,7 +193,9 @@ impl Cache {
             if !entry.info.nominated_node.is_empty() {
                 self.snapshot.nominate(entry.info.clone(), &entry.info.nominated_node);
             }
-            self.snapshot.remove_pod(uid);
+            if !planted(Bug::LeakReservation) {
+                self.snapshot.remove_pod(uid);
+            }
             self.snapshot.forget_claims(uid);
             self.snapshot.set_waiting(&entry.info);
         }
@@ -201,7 +206,8 @@ impl Cache {
         let state = if pod.node_name.is_empty() { PodState::Pending } else { PodState::Bound };
         let entry = Entry { info: pod.clone(), state: state.clone() };
         self.pods.insert(pod.uid.clone(), entry);
-        if state == PodState::Bound {
+        let foreign = &*pod.scheduler_name == "default-scheduler";
+        if state == PodState::Bound && !(planted(Bug::IgnoreForeignPods) && foreign) {
             self.snapshot.place(pod.clone(), &pod.node_name);
             return PodChange::Landed { pod, assumed: None };
         }

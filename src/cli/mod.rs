@@ -3,6 +3,7 @@
 mod bench;
 mod check_config;
 mod conformance;
+mod faults;
 #[cfg(feature = "kubernetes")]
 mod leader;
 mod replay;

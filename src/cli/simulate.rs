@@ -1,4 +1,4 @@
-//! `quorate simulate`: schedules an experiment or a dump on a virtual clock.
+//! `quorate simulate`: schedules an experiment or a dump on a virtual clock, or many seeds with faults.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use comfy_table::Table;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{FOUND, Output, new_table, print, print_json};
+use super::{FOUND, Output, faults, new_table, print, print_json};
 use crate::plugins::registry;
 use crate::sim::report::{PodReport, Report, RunReport};
 use crate::sim::simulation::Simulation;
@@ -33,6 +33,8 @@ pub struct Args {
     /// Where all chance comes from; with --snapshot only, an experiment names its own.
     #[arg(long, default_value_t = 0, requires = "snapshot")]
     seed: u64,
+    #[command(flatten)]
+    faults: faults::Args,
     /// How to print the result.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     output: Output,
@@ -48,6 +50,9 @@ enum FailOn {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if args.faults.faults.is_some() {
+        return faults::run(&args.faults, args.output);
+    }
     let registry = registry();
     let simulation = match (&args.experiment, &args.snapshot) {
         (Some(folder), _) => Simulation::of_experiment(folder, &registry)?,

@@ -26,6 +26,7 @@ pub use self::backoff::BackoffLimits;
 use crate::framework::{ClusterEvent, Hint, QueueSortPlugin};
 use crate::metrics;
 use crate::model::{Instant, Str};
+use crate::planted::{Bug, planted};
 use crate::snapshot::PodInfo;
 
 /// How long a pod stays unschedulable at most before it is tried again without any event.
@@ -197,6 +198,9 @@ impl Queue {
         queued.since = now;
         queued.rejectors.clear();
         let until = now.plus(self.limits.backoff(queued.failed));
+        if planted(Bug::LoseFailedPod) {
+            return;
+        }
         self.move_to(uid, Place::Failing(until));
         metrics::queue_incoming("backoff", "ScheduleAttemptFailure");
     }
@@ -213,6 +217,9 @@ impl Queue {
         hint: impl Fn(&QueuedPod) -> Hint,
         now: Instant,
     ) {
+        if planted(Bug::SleepThroughEvents) {
+            return;
+        }
         let waiting = self.unschedulable.iter().map(|(_, uid)| uid);
         let woken: Vec<Str> = waiting
             .filter(|uid| self.pods.get(&***uid).is_some_and(|queued| hint(queued) == Hint::Queue))

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use super::effect::{EffectId, Outcome};
 use crate::model::{Instant, Str};
+use crate::planted::{Bug, planted};
 use crate::snapshot::{ClaimDecision, PodInfo};
 
 /// How long a call may take; it is not sent later than that either.
@@ -186,10 +187,15 @@ impl Binding {
         match outcome {
             Outcome::Applied(_) => Step::Confirm,
             Outcome::NotSent => Step::RollBack(Requeue::AtOnce),
+            Outcome::Unknown if planted(Bug::ForgetOnTimeout) => {
+                Step::RollBack(Requeue::AfterBackoff)
+            }
+            Outcome::Unknown if planted(Bug::SkipFence) => Step::Check,
             Outcome::Unknown => Step::Fence,
             Outcome::Refused { code, retry_after } => match code {
                 401 | 403 => Step::RollBack(Requeue::Forbidden),
                 404 => Step::RollBack(Requeue::No),
+                409 if planted(Bug::ConflictIsFailure) => Step::RollBack(Requeue::AfterBackoff),
                 409 => Step::Check,
                 429 => pause_all(*retry_after, Again::Post),
                 _ => Step::RollBack(Requeue::Rejected(*code)),
@@ -211,6 +217,7 @@ impl Binding {
         match (outcome, pod) {
             (Outcome::Applied(_), Some(pod)) => (self.compare(pod), false),
             (Outcome::Refused { code: 404, .. }, _) => (Step::RollBack(Requeue::No), false),
+            _ if planted(Bug::GiveUpLookup) => (Step::RollBack(Requeue::AfterBackoff), true),
             (other, _) => (self.patience(other, Again::Check), true),
         }
     }
@@ -219,6 +226,9 @@ impl Binding {
     fn compare(&self, now: &PodInfo) -> Step {
         if now.terminating {
             return Step::RollBack(Requeue::No);
+        }
+        if planted(Bug::SkipFence) {
+            return Step::RollBack(Requeue::AfterBackoff);
         }
         if now.resource_version == self.posted_version {
             // Nothing stops a lost POST at this very version from landing later.

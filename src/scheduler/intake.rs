@@ -9,6 +9,7 @@ use crate::cache::PodChange;
 use crate::framework::{ClusterEvent, Hint};
 use crate::metrics;
 use crate::model::{Instant, PodKey, Str};
+use crate::planted::{Bug, planted};
 use crate::snapshot::{NodeInfo, PodInfo};
 
 impl Scheduler {
@@ -59,6 +60,7 @@ impl Scheduler {
             return;
         };
         let gate = framework.pre_enqueue(pod).map(|(plugin, _)| plugin);
+        let gate = gate.filter(|_| !planted(Bug::IgnoreGates));
         self.queue.add(pod.clone(), gate, now);
     }
 
@@ -107,7 +109,11 @@ impl Scheduler {
         let snapshot = &mut self.cache.snapshot;
         match event {
             Event::Node(Change::Upsert(node)) => {
-                let new = NodeInfo::new(&node);
+                let mut new = NodeInfo::new(&node);
+                if let Some(old) = snapshot.node(&new.name).filter(|_| planted(Bug::IgnoreRelabel))
+                {
+                    new.labels = old.labels.clone();
+                }
                 // Most updates are heartbeats.
                 if snapshot.node(&new.name) == Some(&new) {
                     return;
@@ -119,6 +125,7 @@ impl Scheduler {
                     None => self.wake(&ClusterEvent::NodeAdded(&new), now),
                 }
             }
+            Event::Node(Change::Delete { .. }) if planted(Bug::GhostNode) => {}
             Event::Node(Change::Delete { key, .. }) => {
                 if let Some(old) = snapshot.remove_node(&key.name) {
                     self.wake(&ClusterEvent::NodeRemoved(&old), now);

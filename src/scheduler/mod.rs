@@ -26,7 +26,7 @@ use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::Xxh3;
 
 use self::binding::{
-    Binding, CALL_DEADLINE, CONFIRM_DEADLINE, FORBIDDEN_PAUSE_MIN, IN_DOUBT_MAX, State,
+    Again, Binding, CALL_DEADLINE, CONFIRM_DEADLINE, FORBIDDEN_PAUSE_MIN, IN_DOUBT_MAX, State,
 };
 use self::cycle::Verdict;
 pub use self::effect::{Condition, Credit, Effect, EffectId, LeaseEpoch, Note, Op, Outcome};
@@ -39,6 +39,7 @@ use crate::config::EffectiveConfiguration;
 use crate::framework::{Diagnosis, Framework, ProfileError, Registry};
 use crate::metrics;
 use crate::model::{Instant, Str};
+use crate::planted::{Bug, planted};
 use crate::queue::{BackoffLimits, Lengths, Queue, QueuedPod};
 use crate::snapshot::{ClaimDecision, PodInfo};
 
@@ -130,9 +131,9 @@ impl Scheduler {
     ) -> Option<Instant> {
         self.end_rests(now);
         let may_write = self.leadership.may_write(now);
-        let in_doubt = if may_write { self.take_up_waiting(now) } else { 0 };
-        let may_decide = may_write && in_doubt < IN_DOUBT_MAX;
-        let mut binds = if may_decide { credit.binds } else { 0 };
+        let mut binds = if may_write { credit.binds } else { 0 };
+        let in_doubt = if may_write { self.take_up_waiting(&mut binds, now) } else { 0 };
+        let mut binds = if in_doubt < IN_DOUBT_MAX { binds } else { 0 };
         for _ in 0..DECISIONS_MAX {
             if !self.synced || binds == 0 || now < self.paused_until {
                 break;
@@ -179,7 +180,7 @@ impl Scheduler {
         let Some(framework) = self.frameworks.get(&pod.scheduler_name) else {
             return false;
         };
-        if pod.terminating {
+        if pod.terminating && !planted(Bug::BindDeleting) {
             self.report_deleting(pod, now);
             self.queue.remove(&pod.uid);
             return false;
@@ -224,11 +225,13 @@ impl Scheduler {
 
     fn next_wake(&self, now: Instant, binds_left: u32) -> Option<Instant> {
         let bindings = self.bindings.values().filter_map(|binding| match binding.state {
+            // Without credit the next reply is what moves things on.
+            State::Waiting { then: Again::Post, .. } if binds_left == 0 => None,
+            State::Waiting { until, then: Again::Post } => Some(until.max(self.paused_until)),
             State::Waiting { until, .. } | State::Preparing { until } => Some(until),
             State::Confirming { since } => Some(since.plus(CONFIRM_DEADLINE)),
             _ => None,
         });
-        // Without credit the next reply is what moves things on.
         let queue = (self.synced && binds_left > 0).then(|| self.queue.next_wake(now)).flatten();
         let queue = queue.map(|at| at.max(self.paused_until));
         bindings.chain(queue).chain(self.resting.next_end()).min()

@@ -2,13 +2,15 @@
 
 use super::Scheduler;
 use super::binding::{
-    CONFIRM_DEADLINE, FORBIDDEN_PAUSE_MAX, FORBIDDEN_PAUSE_MIN, Requeue, State, Step,
+    Again, CONFIRM_DEADLINE, FORBIDDEN_PAUSE_MAX, FORBIDDEN_PAUSE_MIN, Requeue, State, Step,
 };
 use super::effect::{EffectId, Op, Outcome};
 use super::event::{Change, Reply};
+use crate::api;
 use crate::framework::BINDING_REJECTED;
 use crate::metrics;
 use crate::model::{Instant, Str};
+use crate::planted::{Bug, planted};
 use crate::snapshot::Overlay;
 
 impl Scheduler {
@@ -20,8 +22,7 @@ impl Scheduler {
         let pod = reply.pod;
         let has_pod = pod.is_some();
         if let Some(pod) = pod {
-            // It is as good as a watched one, and may be newer than what the watch has shown.
-            self.on_pod(Change::Upsert(pod), now);
+            self.on_told_pod(&uid, pod, now);
         }
         if self.on_written(&uid, reply.id, &reply.outcome, now) {
             return;
@@ -31,7 +32,8 @@ impl Scheduler {
         };
         let id = reply.id;
         let awaited = [State::Posting(id), State::Fencing(id), State::Checking(id)];
-        if !awaited.contains(&binding.state) {
+        let lost = planted(Bug::LoseFenceReply) && binding.state == State::Fencing(id);
+        if lost || !awaited.contains(&binding.state) {
             return;
         }
         let known = self.cache.pod(&uid).filter(|_| has_pod);
@@ -50,9 +52,21 @@ impl Scheduler {
         self.step(&uid, step, now);
     }
 
+    /// An answer about the pod of this uid carried a pod. It is as good as a watched one, and may be
+    /// newer than what the watch has shown; or older, and then it must not bring back what is gone.
+    fn on_told_pod(&mut self, uid: &Str, pod: Box<api::Pod>, now: Instant) {
+        if pod.metadata.uid != *uid {
+            // The name has a new owner, whom the watch will show.
+            let (key, uid) = (api::Object::key(&*pod), uid.clone());
+            self.on_pod(Change::Delete { key, uid }, now);
+        } else if self.cache.pod(uid).is_some() {
+            self.on_pod(Change::Upsert(pod), now);
+        }
+    }
+
     /// Takes up bindings whose pause is over, and looks up those that the watch does not show.
-    /// Returns how many are in doubt.
-    pub(super) fn take_up_waiting(&mut self, now: Instant) -> usize {
+    /// Bindings are posted again only while there is `credit` left. Returns how many are in doubt.
+    pub(super) fn take_up_waiting(&mut self, credit: &mut u32, now: Instant) -> usize {
         let claims_changed = std::mem::take(&mut self.claims_changed);
         let due: Vec<(Str, Step)> = self
             .bindings
@@ -70,9 +84,10 @@ impl Scheduler {
                 _ => None,
             })
             .collect();
-        for (uid, step) in due {
+        for (uid, step) in due.into_iter().filter(|(_, step)| *step != Step::Post) {
             self.step(&uid, step, now);
         }
+        self.post_waiting(credit, now);
         self.bindings.values().filter(|binding| binding.state.is_in_doubt()).count()
     }
 
@@ -89,12 +104,17 @@ impl Scheduler {
         let written = framework.bind().binding(pod, &binding.node);
         binding.posted_version = written.resource_version.clone();
         binding.posts += 1;
-        let op = Op::Bind {
+        let mut op = Op::Bind {
             pod: binding.pod.key.clone(),
             uid: written.uid,
             resource_version: written.resource_version,
             node: written.node,
         };
+        if let Op::Bind { uid, resource_version, .. } = &mut op
+            && planted(Bug::NoPreconditions)
+        {
+            (*uid, *resource_version) = ("".into(), "".into());
+        }
         let id = self.call(uid, op, now);
         self.set_state(uid, State::Posting(id));
     }
@@ -110,10 +130,11 @@ impl Scheduler {
     pub(super) fn step(&mut self, uid: &Str, step: Step, now: Instant) {
         match step {
             Step::Prepare => self.prepare(uid, now),
-            Step::Post => match self.recheck(uid) {
-                None => self.post(uid, now),
-                Some(requeue) => self.roll_back(uid, requeue, now),
-            },
+            // It is posted when credit and patience allow it, and looked at again only then.
+            Step::Post => {
+                let until = now.max(self.paused_until);
+                self.set_state(uid, State::Waiting { until, then: Again::Post });
+            }
             Step::Fence => self.fence(uid, now),
             Step::Check => self.check(uid, now),
             Step::Confirm => self.set_state(uid, State::Confirming { since: now }),
@@ -122,10 +143,35 @@ impl Scheduler {
             }
             Step::PauseAll(patience, then) => {
                 let until = now.plus(patience);
-                self.paused_until = self.paused_until.max(until);
+                if !planted(Bug::IgnoreRetryAfter) {
+                    self.paused_until = self.paused_until.max(until);
+                }
                 self.set_state(uid, State::Waiting { until, then });
             }
             Step::RollBack(requeue) => self.roll_back(uid, requeue, now),
+        }
+    }
+
+    /// Posts again what may be posted now.
+    fn post_waiting(&mut self, credit: &mut u32, now: Instant) {
+        if now < self.paused_until {
+            return;
+        }
+        let due = self.bindings.iter().filter(|(_, binding)| {
+            let State::Waiting { until, then } = binding.state else { return false };
+            until <= now && then == Again::Post
+        });
+        let due: Vec<Str> = due.map(|(uid, _)| uid.clone()).take(*credit as usize).collect();
+        for uid in due {
+            *credit -= 1;
+            self.post_again(&uid, now);
+        }
+    }
+
+    fn post_again(&mut self, uid: &Str, now: Instant) {
+        match self.recheck(uid) {
+            None => self.post(uid, now),
+            Some(requeue) => self.roll_back(uid, requeue, now),
         }
     }
 
@@ -146,6 +192,9 @@ impl Scheduler {
         if pod.differs_for_placement(&binding.pod) {
             return Some(Requeue::AtOnce);
         }
+        if planted(Bug::NoRecheck) {
+            return None;
+        }
         let removed = [uid.clone()].into_iter().collect();
         let view = self.cache.snapshot.view_with(Overlay { removed, ..Overlay::default() });
         let node = view.nodes().find(&binding.node);
@@ -165,7 +214,10 @@ impl Scheduler {
         let op = Op::Fence {
             pod: binding.pod.key.clone(),
             uid: uid.clone(),
-            resource_version: binding.posted_version.clone(),
+            resource_version: match planted(Bug::FenceAnyVersion) {
+                true => "".into(),
+                false => binding.posted_version.clone(),
+            },
             value: if same { "".into() } else { binding.node.clone() },
         };
         let id = self.call(uid, op, now);
@@ -194,7 +246,7 @@ impl Scheduler {
             Requeue::Rejected(code) => self.quarantine(uid, code, now),
             Requeue::No => _ = self.queue.remove(uid),
         }
-        if let Some(pod) = self.cache.pod(uid).cloned() {
+        if let Some(pod) = self.cache.pod(uid).cloned().filter(|_| !planted(Bug::SilentRollBack)) {
             self.wake_after_removal(&pod, now);
         }
     }

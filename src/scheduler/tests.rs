@@ -543,3 +543,48 @@ fn equal_input_gives_equal_effects_and_another_seed_may_not() {
     };
     assert_eq!(run(), run());
 }
+
+#[test]
+fn an_answer_does_not_bring_back_a_pod_that_is_gone() {
+    let mut cluster = Cluster::new();
+    let (post, _) = posted(&mut cluster);
+    cluster.answer(post.id, refused(409));
+    let get = cluster.advance().remove(0);
+    cluster.see_deleted("a");
+    cluster.answer_with(get.id, Outcome::Applied(None), Some(at_version(ours("a"), 6)));
+    assert_eq!(cluster.scheduler.cache().len(), 0);
+    assert_eq!(cluster.advance(), []);
+}
+
+#[test]
+fn an_answer_of_another_pod_of_the_name_ends_the_one_that_was_asked_for() {
+    let mut cluster = Cluster::new();
+    let (post, _) = posted(&mut cluster);
+    cluster.answer(post.id, refused(409));
+    let get = cluster.advance().remove(0);
+    let mut other = at_version(ours("a"), 8);
+    other.metadata.uid = "a2".into();
+    cluster.answer_with(get.id, Outcome::Applied(None), Some(other));
+    // Whether the other one is still there the watch will show.
+    assert_eq!(cluster.scheduler.cache().len(), 0);
+    assert_eq!(cluster.scheduler.in_flight(), 0);
+}
+
+#[test]
+fn a_binding_is_posted_again_only_when_patience_and_credit_allow_it() {
+    let mut cluster = Cluster::new();
+    cluster.see(&ours("b"));
+    let impatient = cluster.advance().remove(0);
+    let (post, _) = posted(&mut cluster);
+    cluster.answer(post.id, Outcome::Unknown);
+    let fence = cluster.advance().remove(0);
+    let retry_after = Some(Duration::from_secs(5));
+    cluster.answer(impatient.id, Outcome::Refused { code: 429, retry_after });
+    cluster.answer_with(fence.id, Outcome::Applied(None), Some(at_version(ours("a"), 6)));
+    assert_eq!(cluster.advance(), [], "the API server asked for patience");
+    cluster.wait(Duration::from_secs(5));
+    assert_eq!(cluster.advance_with(Credit { binds: 0 }), [], "there is no credit");
+    assert_eq!(cluster.advance_with(Credit { binds: 1 }).len(), 1);
+    assert_eq!(cluster.advance_with(Credit { binds: 1 }).len(), 1);
+    assert_eq!(cluster.advance(), []);
+}

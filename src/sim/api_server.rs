@@ -1,14 +1,12 @@
-//! A model of the API server: versioned pods, the rules of the calls that the scheduler makes, and
-//! the watch events that every write causes.
-//!
-//! The rules are those of `pkg/registry/core/pod/storage` in Kubernetes 1.37: a binding is refused
-//! with 409 where a precondition fails, the pod is being deleted, has a node already or is gated.
+//! A model of the API server that never fails: versioned pods, and the watch events that every write
+//! causes.
 
 use std::collections::BTreeMap;
 
+use super::rules::{Ruling, key_of, rule};
 use crate::api;
-use crate::model::{PodKey, Str};
-use crate::scheduler::{Change, Condition, Event, Op, Outcome};
+use crate::model::PodKey;
+use crate::scheduler::{Change, Event, Op, Outcome};
 
 /// All pods, and the version of the last write.
 #[derive(Debug, Default)]
@@ -64,78 +62,19 @@ impl ApiServer {
 
     /// Carries out a call of the scheduler.
     pub fn call(&mut self, op: &Op) -> Answer {
-        match op {
-            Op::Bind { pod, uid, resource_version, node } => {
-                self.bind(pod, uid, resource_version, node)
-            }
-            Op::Fence { pod, uid, resource_version, value } => {
-                self.update(pod, uid, Some(resource_version), |pod| {
-                    pod.status.nominated_node_name = value.clone();
-                })
-            }
-            Op::Nominate { pod, uid, node } => {
-                self.update(pod, uid, None, |pod| pod.status.nominated_node_name = node.clone())
-            }
-            // This cluster has no claims and no volumes.
-            Op::Write { .. } => refused(404),
-            Op::PatchCondition { pod, uid, condition } => {
-                self.update(pod, uid, None, |pod| set_condition(pod, condition))
-            }
-            Op::GetPod { pod } => match self.pods.get(pod) {
-                Some(pod) => applied(pod, None),
-                None => refused(404),
-            },
-            Op::Record { .. } => Answer { outcome: Outcome::Applied(None), pod: None, event: None },
+        let key = key_of(op);
+        let mut event = None;
+        match rule(op, key.and_then(|key| self.pods.get(key))) {
+            Ruling::Refused(code) => return refused(code),
+            Ruling::Unchanged => {}
+            Ruling::Changed(pod) => event = key.map(|key| self.write(key.clone(), *pod)),
         }
-    }
-
-    fn bind(&mut self, key: &PodKey, uid: &Str, version: &Str, node: &Str) -> Answer {
-        let Some(pod) = self.pods.get(key) else {
-            return refused(404);
-        };
-        let meta = &pod.metadata;
-        let stale = !version.is_empty() && meta.resource_version != *version;
-        let bound = !pod.spec.node_name.is_empty() || !pod.spec.scheduling_gates.is_empty();
-        if meta.uid != *uid || stale || bound || meta.deletion_timestamp.is_some() {
-            return refused(409);
-        }
-        let mut pod = pod.clone();
-        pod.spec.node_name = node.clone();
-        pod.status.nominated_node_name = "".into();
-        pod.status.conditions.retain(|condition| &*condition.type_ != "PodScheduled");
-        pod.status.conditions.push(api::PodCondition {
-            type_: "PodScheduled".into(),
-            status: "True".into(),
-            ..api::PodCondition::default()
-        });
-        let event = self.write(key.clone(), pod);
-        self.bound += 1;
         // The API server answers a binding with a Status, not with the pod.
-        Answer { outcome: Outcome::Applied(None), pod: None, event: Some(event) }
-    }
-
-    /// Changes a pod's status under preconditions. A change that changes nothing makes no version.
-    fn update(
-        &mut self,
-        key: &PodKey,
-        uid: &Str,
-        version: Option<&Str>,
-        change: impl FnOnce(&mut api::Pod),
-    ) -> Answer {
-        let Some(old) = self.pods.get(key) else {
-            return refused(404);
-        };
-        let stale = version.is_some_and(|version| old.metadata.resource_version != *version);
-        if old.metadata.uid != *uid || stale {
-            return refused(409);
-        }
-        let mut new = old.clone();
-        change(&mut new);
-        if new == *old {
-            return applied(old, None);
-        }
-        let event = self.write(key.clone(), new);
-        self.pods.get(key).map_or_else(|| refused(404), |pod| applied(pod, Some(event)))
+        let told = !matches!(op, Op::Bind { .. } | Op::Record { .. });
+        let pod = key.filter(|_| told).and_then(|key| self.pods.get(key)).cloned().map(Box::new);
+        self.bound += usize::from(matches!(op, Op::Bind { .. }));
+        let version = pod.as_ref().map(|pod| pod.metadata.resource_version.clone());
+        Answer { outcome: Outcome::Applied(version), pod, event }
     }
 
     fn write(&mut self, key: PodKey, mut pod: api::Pod) -> Event {
@@ -146,24 +85,6 @@ impl ApiServer {
     }
 }
 
-fn set_condition(pod: &mut api::Pod, condition: &Condition) {
-    pod.status.conditions.retain(|other| &*other.type_ != "PodScheduled");
-    pod.status.conditions.push(api::PodCondition {
-        type_: "PodScheduled".into(),
-        status: "False".into(),
-        reason: condition.reason.clone(),
-        message: condition.message.clone(),
-    });
-}
-
-fn applied(pod: &api::Pod, event: Option<Event>) -> Answer {
-    Answer {
-        outcome: Outcome::Applied(Some(pod.metadata.resource_version.clone())),
-        pod: Some(Box::new(pod.clone())),
-        event,
-    }
-}
-
 fn refused(code: u16) -> Answer {
     Answer { outcome: Outcome::Refused { code, retry_after: None }, pod: None, event: None }
 }
@@ -171,6 +92,7 @@ fn refused(code: u16) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scheduler::Condition;
     use crate::testing::pod;
 
     fn key() -> PodKey {

@@ -7,6 +7,7 @@ use super::ledger::{Ledger, is_newer};
 use super::{Batch, Change};
 use crate::api::Object;
 use crate::model::{Instant, PodKey, Str};
+use crate::planted::{Bug, planted};
 
 /// Objects per page of a list, as client-go's.
 pub const PAGE_LIMIT: u32 = 500;
@@ -230,7 +231,7 @@ impl<T: Object> Watch<T> {
         for key in &page.unreadable {
             self.ledger.keep(key);
         }
-        if page.continue_token.is_empty() {
+        if page.continue_token.is_empty() || planted(Bug::FirstPageIsAll) {
             self.listed(now, page.resource_version);
             self.phase = Phase::Resume { at: now };
         } else {
@@ -258,6 +259,8 @@ impl<T: Object> Watch<T> {
                 if in_list && ends_list {
                     self.listed(now, resource_version);
                     self.phase = Phase::Watching { opened: now, active: now };
+                } else if planted(Bug::IgnoreBookmark) {
+                    return;
                 } else if !in_list && is_newer(&resource_version, &self.version) {
                     self.version = resource_version;
                 }
@@ -311,7 +314,8 @@ impl<T: Object> Watch<T> {
                 true
             }
             Phase::Resume { .. } | Phase::Watching { .. } => {
-                failure.is_expired() || failure.is_invalid() || self.is_stale(now, RELIST_AFTER)
+                let expired = failure.is_expired() && !planted(Bug::ResumeExpired);
+                expired || failure.is_invalid() || self.is_stale(now, RELIST_AFTER)
             }
         };
         let at = now.plus(self.delay(now, failure, random));
@@ -417,6 +421,9 @@ impl<T: Object> Watch<T> {
                 return;
             }
             self.version = meta.resource_version.clone();
+        }
+        if planted(Bug::DropDelete) {
+            return;
         }
         self.ledger.delete(object, &mut self.changes);
     }

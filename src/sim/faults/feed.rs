@@ -1,0 +1,213 @@
+//! One kind's watch in a simulated process: drives the protocol as the daemon's feed does.
+
+use std::time::Duration;
+
+use super::dice::Dice;
+use super::history::{Kind, Object};
+use super::replica::Line;
+use crate::api;
+use crate::model::{Instant, Str};
+use crate::scheduler::{Change, Event};
+use crate::watch::{Failure, Page, Request, Step, StreamEvent, Watch};
+
+/// How long a page of a list may take, and how long the API server may take to open a watch.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A kind that a feed can read.
+pub trait Watched: api::Object + Clone + 'static {
+    const FEED: Kind;
+
+    fn of(object: &Object) -> Option<&Self>;
+
+    fn event(change: Change<Self>) -> Event;
+}
+
+/// What a feed asks of the API server. Answers carry the ticket back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask {
+    pub kind: Kind,
+    pub ticket: u64,
+    pub request: Request,
+}
+
+/// What comes back.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Heard {
+    Refused(Failure),
+    Page(Listed),
+    Opened,
+    Line(Line),
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    pub objects: Vec<Object>,
+    pub revision: u64,
+    /// Empty on the last page.
+    pub token: Str,
+}
+
+/// Changes of one kind, oldest first.
+#[derive(Debug)]
+pub struct Delivery {
+    pub kind: Kind,
+    pub events: Vec<Event>,
+    /// With these changes the kind has been listed once.
+    pub synced: bool,
+}
+
+/// The watch of one kind.
+#[derive(Debug)]
+pub struct Feed<T> {
+    watch: Watch<T>,
+    connection: Connection,
+    /// Counts the requests; what comes for an older one is not read any more.
+    ticket: u64,
+    told_synced: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Connection {
+    Closed,
+    /// A request waits for its answer until then.
+    Asking(Instant),
+    Open,
+}
+
+impl<T: Watched> Feed<T> {
+    pub fn new() -> Self {
+        Self { watch: Watch::new(), connection: Connection::Closed, ticket: 0, told_synced: false }
+    }
+
+    /// Does what the protocol wants done now; returns when to call again at the latest.
+    pub fn drive(&mut self, now: Instant, dice: &mut Dice, asks: &mut Vec<Ask>) -> Instant {
+        if let Connection::Asking(deadline) = self.connection {
+            if now < deadline {
+                return deadline;
+            }
+            self.connection = Connection::Closed;
+            self.watch.failed(now, &Failure::unreachable(), dice.number());
+        }
+        match self.watch.next(now, dice.number()) {
+            Step::Wait(until) | Step::Listen(until) => until,
+            Step::Send(request) => {
+                self.ticket += 1;
+                let deadline = now.plus(ANSWER_DEADLINE);
+                self.connection = Connection::Asking(deadline);
+                asks.push(Ask { kind: T::FEED, ticket: self.ticket, request });
+                deadline
+            }
+        }
+    }
+
+    /// Reads what has come. Returns whether it belongs to the last request.
+    pub fn hear(&mut self, now: Instant, ticket: u64, heard: &Heard, random: u64) -> bool {
+        if ticket != self.ticket || self.connection == Connection::Closed {
+            return false;
+        }
+        match heard {
+            Heard::Opened => self.connection = Connection::Open,
+            Heard::Refused(failure) => {
+                self.connection = Connection::Closed;
+                self.watch.failed(now, failure, random);
+            }
+            Heard::Page(page) => {
+                self.connection = Connection::Closed;
+                self.watch.page(now, read_page(page));
+            }
+            Heard::Line(line) => self.hear_line(now, line, random),
+        }
+        true
+    }
+
+    /// The changes that wait, if there are any.
+    pub fn deliver(&mut self) -> Option<Delivery> {
+        if self.watch.pending() == 0 && self.watch.is_synced() == self.told_synced {
+            return None;
+        }
+        self.told_synced = self.watch.is_synced();
+        let changes = self.watch.take_changes().into_iter();
+        let events = changes.map(T::event).collect();
+        Some(Delivery { kind: T::FEED, events, synced: self.told_synced })
+    }
+
+    /// When the picture was last known to be current.
+    pub fn last_heard(&self) -> Option<Instant> {
+        self.watch.heard()
+    }
+
+    fn hear_line(&mut self, now: Instant, line: &Line, random: u64) {
+        let event = match line {
+            Line::Upsert(object) => T::of(object).cloned().map(StreamEvent::Upsert),
+            Line::Deleted(object) => T::of(object).cloned().map(StreamEvent::Deleted),
+            Line::Bookmark { revision, ends_list } => Some(StreamEvent::Bookmark {
+                resource_version: revision.to_string().into(),
+                ends_list: *ends_list,
+            }),
+            Line::Expired => Some(StreamEvent::Error(Failure::with_code(410, "Expired"))),
+            Line::CutShort => {
+                self.watch.unreadable(now);
+                return;
+            }
+            Line::End => {
+                self.connection = Connection::Closed;
+                self.watch.ended(now, random);
+                return;
+            }
+            Line::Break => {
+                self.connection = Connection::Closed;
+                self.watch.failed(now, &Failure::unreachable(), random);
+                return;
+            }
+        };
+        if let Some(event) = event {
+            self.watch.event(now, event, random);
+        }
+    }
+}
+
+impl<T: Watched> Default for Feed<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn read_page<T: Watched>(page: &Listed) -> Page<T> {
+    Page {
+        items: page.objects.iter().filter_map(T::of).cloned().collect(),
+        unreadable: Vec::new(),
+        resource_version: page.revision.to_string().into(),
+        continue_token: page.token.clone(),
+    }
+}
+
+impl Watched for api::Pod {
+    const FEED: Kind = Kind::Pods;
+
+    fn of(object: &Object) -> Option<&Self> {
+        match object {
+            Object::Pod(pod) => Some(pod),
+            Object::Node(_) => None,
+        }
+    }
+
+    fn event(change: Change<Self>) -> Event {
+        Event::Pod(change)
+    }
+}
+
+impl Watched for api::Node {
+    const FEED: Kind = Kind::Nodes;
+
+    fn of(object: &Object) -> Option<&Self> {
+        match object {
+            Object::Node(node) => Some(node),
+            Object::Pod(_) => None,
+        }
+    }
+
+    fn event(change: Change<Self>) -> Event {
+        Event::Node(change)
+    }
+}
