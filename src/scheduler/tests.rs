@@ -336,8 +336,8 @@ fn a_conflict_with_a_changed_pod_is_decided_anew() {
     changed.metadata.labels = [("shard", "2")].into_iter().collect();
     changed.spec.node_selector = [("kubernetes.io/hostname".into(), "n3".into())].into();
     cluster.answer_with(get.id, Outcome::Applied(None), Some(changed));
-    assert_eq!(cluster.state("a"), Some(&PodState::Pending));
     assert_eq!(cluster.advance(), [], "its new selector matches no node");
+    assert_eq!(cluster.state("a"), Some(&PodState::Pending));
 }
 
 #[test]

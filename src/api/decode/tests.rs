@@ -120,7 +120,8 @@ fn a_list_holds_objects_of_many_kinds_and_may_be_null() {
 fn an_export_of_kube_scheduler_simulator_is_read() {
     let export = r#"{
         "pods": [{"metadata": {"name": "p", "namespace": "x"}, "spec": {"nodeName": "n"}}],
-        "nodes": [{"metadata": {"name": "n"}}], "pvs": [{}], "pvcs": [{}, {}],
+        "nodes": [{"metadata": {"name": "n"}}], "pvs": [{"metadata": {"name": "v"}}],
+        "pvcs": [{"metadata": {"name": "d", "namespace": "x"}}],
         "storageClasses": null, "priorityClasses": [{"metadata": {"name": "c"}, "value": 7}],
         "schedulerConfig": {"kind": "KubeSchedulerConfiguration"},
         "namespaces": [{"metadata": {"name": "x"}}]}"#;
@@ -129,8 +130,8 @@ fn an_export_of_kube_scheduler_simulator_is_read() {
         assert_eq!(names(&objects.nodes), ["/n"]);
         assert_eq!(names(&objects.namespaces), ["/x"]);
         assert_eq!(objects.priority_classes[0].value, 7);
-        assert_eq!(objects.other.get("PersistentVolumeClaim"), Some(&2));
-        assert_eq!(objects.other.get("PersistentVolume"), Some(&1));
+        assert_eq!(names(&objects.persistent_volume_claims), ["x/d"]);
+        assert_eq!(names(&objects.persistent_volumes), ["/v"]);
     }
     let wrong = r#"{"nodes": [], "pods": [{"metadata": {"name": "p"}}, {"spec": 1}]}"#;
     let problem = "document 1, pods[1]: Pod: spec: invalid type: integer `1`";

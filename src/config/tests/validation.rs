@@ -202,7 +202,7 @@ fn a_plugin_is_enabled_only_at_points_that_it_has() {
         "preFilter.enabled[0].name: \"ImageLocality\" is not a plugin that has the extension \
          point preFilter",
     );
-    profile("reserve: {enabled: [{name: NodeName}]}");
+    profile("permit: {enabled: [{name: NodeName}]}");
     profile("preFilter: {enabled: [{name: NodeName}]}");
 }
 
