@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use http::{HeaderValue, header};
+use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
 use kube::api::{ListParams, WatchParams};
 use kube::core::{PartialObjectMeta, Request, WatchEvent};
-use k8s_openapi::api::core::v1::Pod;
 use serde::Deserialize;
 use tokio::runtime::Runtime;
 

@@ -56,11 +56,9 @@ impl Rival {
                 let program = std::env::current_exe().expect("the path of this program");
                 let mut command = Command::new(program);
                 command.args(["ceiling", "--kubeconfig", &kubeconfig()]);
-                for (flag, value) in [
-                    ("--pods", load.pods),
-                    ("--nodes", load.nodes),
-                    ("--connections", connections),
-                ] {
+                for (flag, value) in
+                    [("--pods", load.pods), ("--nodes", load.nodes), ("--connections", connections)]
+                {
                     command.args([flag, &value.to_string()]);
                 }
                 Process::start("ceiling", command, plane.file("ceiling.log"))

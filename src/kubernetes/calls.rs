@@ -59,6 +59,11 @@ impl Calls {
         self.open.load(Ordering::Acquire)
     }
 
+    /// The same number as it changes, for those who leave room to calls.
+    pub(super) fn open_now(&self) -> Arc<AtomicU32> {
+        self.open.clone()
+    }
+
     /// Starts a call; its reply comes on the channel.
     pub(super) fn send(
         &self,

@@ -92,13 +92,14 @@ async fn schedule(scheduler: Scheduler, options: Options) -> Result<String, Daem
 
     let (out, deliveries) = mpsc::channel(DELIVERIES_MAX);
     let (answers, replies) = mpsc::unbounded_channel();
-    let reports = Reports::new(clients.reporting, clock, answers.clone(), instance());
+    let calls = Calls::new(clients.binding, clock, answers.clone());
+    let reports = Reports::new(clients.reporting, clock, answers, instance(), calls.open_now());
     let reports = Arc::new(reports);
     reports.start();
     let owner = Owner {
         scheduler,
         inbox: Inbox { deliveries, replies, stop },
-        outbox: Outbox { calls: Calls::new(clients.binding, clock, answers), reports },
+        outbox: Outbox { calls, reports },
         recorder,
         health: health.clone(),
         clock,
