@@ -11,7 +11,7 @@ use crate::scheduler::{Condition, EffectId, LeaseEpoch, Note};
 /// Conditions that wait: as many pods as may become unschedulable at once.
 const CONDITIONS_MAX: usize = 4096;
 /// Events that wait: some seconds of bindings at full speed.
-const EVENTS_MAX: usize = 8192;
+pub(super) const EVENTS_MAX: usize = 8192;
 
 /// What waits, conditions before events, the oldest first.
 #[derive(Debug, Default)]
@@ -87,6 +87,15 @@ impl Backlog {
             }
         }
         self.events.pop_front().map(Job::Event)
+    }
+
+    pub(super) fn has_conditions(&self) -> bool {
+        !self.conditions.is_empty()
+    }
+
+    /// How many events wait.
+    pub(super) fn events(&self) -> usize {
+        self.events.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -66,6 +66,11 @@ impl Calls {
         self.open.load(Ordering::Acquire)
     }
 
+    /// The same number as it changes, for those who leave room to calls.
+    pub(super) fn open_now(&self) -> Arc<AtomicU32> {
+        self.open.clone()
+    }
+
     /// Starts the call that carries out an effect; its reply comes on the channel.
     pub(super) fn send(
         &self,

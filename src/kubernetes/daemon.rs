@@ -126,11 +126,17 @@ async fn schedule(scheduler: Scheduler, options: Options) -> Result<String, Daem
     let Candidate { tenure, standings, .. } = &candidate;
     let (out, deliveries) = mpsc::channel(DELIVERIES_MAX);
     let (answers, replies) = mpsc::unbounded_channel();
-    let reports =
-        Reports::new(clients.reporting, clock, tenure.clone(), answers.clone(), instance());
+    let calls = Calls::new(clients.binding, clock, tenure.clone(), answers.clone());
+    let reports = Reports::new(
+        clients.reporting,
+        clock,
+        tenure.clone(),
+        answers,
+        instance(),
+        calls.open_now(),
+    );
     let reports = Arc::new(reports);
     reports.start();
-    let calls = Calls::new(clients.binding, clock, tenure.clone(), answers);
     let owner = Owner {
         scheduler,
         inbox: Inbox { deliveries, replies, standings: standings.clone(), stop },

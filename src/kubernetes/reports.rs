@@ -1,6 +1,6 @@
 //! Writes conditions and events, beside the bindings and after them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant as Point;
 
 use super::answer::{Answer, ask};
-use super::backlog::{Backlog, Happening, Job, Statement, Written};
+use super::backlog::{Backlog, EVENTS_MAX, Happening, Job, Statement, Written};
 use super::clock::Clock;
 use super::permit::{Permit, Tenure};
 use super::requests::{self, RequestError};
@@ -22,6 +22,9 @@ use crate::scheduler::{EffectId, Note, Outcome, Reply};
 
 /// Reports under way at the same time; fewer than bindings, so that those go first.
 const WRITERS: usize = 8;
+/// While bindings are under way events take one writer, and another for so many that wait: a pod
+/// runs sooner, and the backlog still has all writers before it is full.
+const EVENTS_PER_WRITER: usize = EVENTS_MAX / WRITERS;
 /// How long one report may take.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// How often an event is tried before it is given up.
@@ -43,7 +46,9 @@ pub(super) struct Reports {
     instance: String,
     state: Mutex<State>,
     news: Notify,
-    busy: AtomicU64,
+    busy: AtomicUsize,
+    /// Calls of the binding machine that are under way.
+    calls: Arc<AtomicU32>,
 }
 
 #[derive(Default)]
@@ -62,6 +67,7 @@ impl Reports {
         tenure: Arc<Tenure>,
         replies: UnboundedSender<Reply>,
         instance: String,
+        calls: Arc<AtomicU32>,
     ) -> Self {
         Self {
             client,
@@ -71,7 +77,8 @@ impl Reports {
             instance,
             state: Mutex::default(),
             news: Notify::new(),
-            busy: AtomicU64::new(0),
+            busy: AtomicUsize::new(0),
+            calls,
         }
     }
 
@@ -131,12 +138,17 @@ impl Reports {
         }
     }
 
-    /// The next job, while somebody counts as busy with it.
+    /// The next job, while somebody counts as busy with it. Where jobs stay, either another writer
+    /// may take one, and is woken, or those that are busy come back for them.
     fn take(&self) -> Option<Job> {
         let mut state = self.state();
+        let calling = self.calls.load(Ordering::Acquire) > 0;
+        if self.busy.load(Ordering::Acquire) >= writers_max(&state.backlog, calling) {
+            return None;
+        }
         let job = state.backlog.next()?;
-        self.busy.fetch_add(1, Ordering::AcqRel);
-        if !state.backlog.is_empty() {
+        let busy = self.busy.fetch_add(1, Ordering::AcqRel) + 1;
+        if !state.backlog.is_empty() && busy < writers_max(&state.backlog, calling) {
             self.news.notify_one();
         }
         Some(job)
@@ -233,5 +245,68 @@ impl Reports {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many may write now. Conditions never wait for bindings: autoscalers act on them.
+fn writers_max(backlog: &Backlog, calling: bool) -> usize {
+    if !calling || backlog.has_conditions() {
+        return WRITERS;
+    }
+    WRITERS.min(1 + backlog.events() / EVENTS_PER_WRITER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::series::Update;
+    use super::*;
+    use crate::model::{Instant, PodKey};
+    use crate::scheduler::Condition;
+    use crate::scheduler::LeaseEpoch;
+
+    fn backlog(events: usize) -> Backlog {
+        let mut backlog = Backlog::default();
+        for number in 0..events {
+            let update = Update {
+                pod: PodKey::new("shop", "db-0"),
+                name: number.to_string(),
+                count: 2,
+                last: Timestamp::UNIX_EPOCH,
+            };
+            backlog.add_event(Happening { what: Written::Series(update), attempts: 0 });
+        }
+        backlog
+    }
+
+    #[test]
+    fn events_leave_room_to_bindings_until_too_many_wait() {
+        let check = |events: usize, calling: bool, expected: usize| {
+            assert_eq!(writers_max(&backlog(events), calling), expected, "{events} {calling}");
+        };
+        check(1, false, WRITERS);
+        check(1, true, 1);
+        check(EVENTS_PER_WRITER - 1, true, 1);
+        check(EVENTS_PER_WRITER, true, 2);
+        check(EVENTS_MAX - EVENTS_PER_WRITER, true, WRITERS);
+        check(EVENTS_MAX, true, WRITERS);
+    }
+
+    #[test]
+    fn a_condition_waits_for_no_binding() {
+        let mut backlog = backlog(1);
+        backlog.add_condition(Statement {
+            epoch: LeaseEpoch::default(),
+            id: EffectId(1),
+            not_after: Instant(0),
+            pod: PodKey::new("shop", "db-0"),
+            uid: "u1".into(),
+            condition: Condition {
+                reason: "Unschedulable".into(),
+                message: "0/1 nodes are available".into(),
+                observed_generation: 1,
+                transition: true,
+            },
+        });
+        assert_eq!(writers_max(&backlog, true), WRITERS);
     }
 }

@@ -59,11 +59,6 @@ fn settings_that_say_what_happens_anyway_are_not_listed() {
 #[test]
 fn points_that_we_do_not_have_are_listed_for_our_plugins() {
     check_profile(
-        "plugins: {reserve: {enabled: [{name: VolumeBinding}, {name: NodePorts}]}}",
-        &["profiles[0].plugins.reserve.enabled[1]: has no effect: NodePorts does not run at \
-             reserve"],
-    );
-    check_profile(
         "plugins: {preScore: {enabled: [{name: NodeAffinity}]}, score: {disabled: [{name: '*'}]}}",
         &["profiles[0].plugins.preScore.enabled[0]: has no effect: NodeAffinity does not run at \
              preScore"],

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{REASON_DISK, REASON_IN_USE, VolumeRestrictions};
-use crate::framework::{ClusterEvent, Filter as _, Hint, Prepared, Refusals, SetPlugin, Status};
+use crate::framework::{ClusterEvent, Hint, Prepared, Refusals, SetPlugin, Status};
 use crate::plugins::fixture::{Filtered, cluster, filter, store};
 use crate::snapshot::{Overlay, PodInfo};
 use crate::testing::storage::{ClaimBuilder, claim};
