@@ -390,6 +390,10 @@ impl<T: Object> Watch<T> {
         self.lists += 1;
         self.heard = Some(now);
         self.note_progress(true);
+        // The list had begun before; the watch that follows has not had its chance yet.
+        if let Some(goal) = self.goal.as_mut().filter(|goal| goal.version.is_some()) {
+            goal.by = now.plus(REACH_WAIT);
+        }
     }
 
     /// The picture has become newer, perhaps new enough.

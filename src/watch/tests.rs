@@ -439,6 +439,17 @@ fn a_watch_that_does_not_reach_a_version_soon_is_listed_again() {
 }
 
 #[test]
+fn a_list_that_had_begun_before_is_given_the_watch_after_it() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.next(), streaming());
+    rig.watch.reach(rig.now, Some("105".into()));
+    rig.pass(1000).event(end_of_list("100"));
+    assert_eq!(rig.next(), Step::Listen(milliseconds(1250)));
+    rig.event(bookmark("105"));
+    assert!(rig.watch.has_reached());
+}
+
+#[test]
 fn without_a_version_only_a_new_list_will_do() {
     let mut rig = Rig::new();
     assert_eq!(rig.next(), streaming());
