@@ -62,14 +62,16 @@ pub enum Bug {
     SendLate,
     /// Patience that the API server asks for is not had.
     IgnoreRetryAfter,
-    /// Decisions begin once one kind is listed.
-    SyncedTooSoon,
     /// Bindings go on while the watch is silent.
     BindWhileStale,
+    /// A lease that was won holds for ever.
+    BindAfterLeaseLoss,
+    /// A new leader decides on the picture that it had as a standby.
+    LeadAtOnce,
 }
 
 impl Bug {
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::ForgetOnTimeout,
         Self::NoRecheck,
         Self::SkipFence,
@@ -98,8 +100,9 @@ impl Bug {
         Self::IgnoreBookmark,
         Self::SendLate,
         Self::IgnoreRetryAfter,
-        Self::SyncedTooSoon,
         Self::BindWhileStale,
+        Self::BindAfterLeaseLoss,
+        Self::LeadAtOnce,
     ];
 
     /// The name on the command line.

@@ -253,5 +253,10 @@ impl Binding {
 
 /// The API server asked everybody for patience.
 pub fn pause_all(patience: Option<Duration>, then: Again) -> Step {
-    Step::PauseAll(patience.unwrap_or(RETRY_AFTER_DEFAULT).min(RETRY_AFTER_MAX), then)
+    Step::PauseAll(asked(patience), then)
+}
+
+/// The patience that an answer asks for.
+pub(super) fn asked(patience: Option<Duration>) -> Duration {
+    patience.unwrap_or(RETRY_AFTER_DEFAULT).min(RETRY_AFTER_MAX)
 }

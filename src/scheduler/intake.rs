@@ -101,6 +101,8 @@ impl Scheduler {
             metrics::bind_conflict();
             tracing::warn!(pod = %pod.key, node = %pod.node_name, ?assumed,
                 "Another scheduler bound the pod to another node.");
+            // What was set aside for it there is free.
+            self.wake_after_removal(pod, now);
         }
         self.wake(&ClusterEvent::PodPlaced(pod), now);
     }

@@ -2,7 +2,7 @@
 
 use super::Scheduler;
 use super::binding::{
-    Again, CONFIRM_DEADLINE, FORBIDDEN_PAUSE_MAX, FORBIDDEN_PAUSE_MIN, Requeue, State, Step,
+    Again, CONFIRM_DEADLINE, FORBIDDEN_PAUSE_MAX, FORBIDDEN_PAUSE_MIN, Requeue, State, Step, asked,
 };
 use super::effect::{EffectId, Op, Outcome};
 use super::event::{Change, Reply};
@@ -19,6 +19,12 @@ impl Scheduler {
         let Some(uid) = self.calls.remove(&reply.id) else {
             return;
         };
+        if let Outcome::Refused { code: 429, retry_after } = reply.outcome
+            && !planted(Bug::IgnoreRetryAfter)
+        {
+            // It concerns everybody, also if nobody waits for this answer any more.
+            self.paused_until = self.paused_until.max(now.plus(asked(retry_after)));
+        }
         let pod = reply.pod;
         let has_pod = pod.is_some();
         if let Some(pod) = pod {

@@ -588,3 +588,30 @@ fn a_binding_is_posted_again_only_when_patience_and_credit_allow_it() {
     assert_eq!(cluster.advance_with(Credit { binds: 1 }).len(), 1);
     assert_eq!(cluster.advance(), []);
 }
+
+#[test]
+fn room_that_was_set_aside_wakes_who_waits_for_it_when_the_pod_lands_elsewhere() {
+    let mut cluster = Cluster::new();
+    let (_, node) = posted(&mut cluster);
+    let other = if node == "n1" { "n2" } else { "n1" };
+    let mut waiting = ours("b");
+    waiting.spec.node_selector = [("kubernetes.io/hostname".into(), node.as_str().into())].into();
+    cluster.see(&waiting);
+    assert_eq!(cluster.advance(), [], "the room is set aside");
+    cluster.see(&bound("a", other, 6));
+    cluster.wait(Duration::from_secs(1));
+    assert!(matches!(&cluster.advance()[0].op, Op::Bind { node: to, .. } if **to == *node));
+}
+
+#[test]
+fn patience_is_had_also_if_the_pod_that_was_refused_is_gone() {
+    let mut cluster = Cluster::new();
+    let (post, _) = posted(&mut cluster);
+    cluster.see_deleted("a");
+    let retry_after = Some(Duration::from_secs(5));
+    cluster.answer(post.id, Outcome::Refused { code: 429, retry_after });
+    cluster.see(&ours("b"));
+    assert_eq!(cluster.advance(), []);
+    cluster.wait(Duration::from_secs(5));
+    assert_eq!(cluster.advance().len(), 1);
+}

@@ -76,11 +76,11 @@ impl World<'_> {
         let wait = self.dice.others.millis(KUBELET_MS.0, KUBELET_MS.1);
         let at = self.now.plus(wait);
         match (&write.old, &write.new) {
-            (Some(Object::Pod(old)), Some(Object::Pod(new))) => {
-                if old.spec.node_name != new.spec.node_name {
-                    let uid = new.metadata.uid.to_string();
-                    self.push(at, Happening::Act(Act::Admit(write.key.clone(), uid)));
-                }
+            (Some(Object::Pod(old)), Some(Object::Pod(new)))
+                if old.spec.node_name != new.spec.node_name =>
+            {
+                let uid = new.metadata.uid.to_string();
+                self.push(at, Happening::Act(Act::Admit(write.key.clone(), uid)));
             }
             (Some(Object::Node(_)), None) => {
                 self.push(at, Happening::Act(Act::Collect(write.key.clone())));
@@ -250,7 +250,7 @@ impl World<'_> {
             }
         }
         // Some changes stay, but no node stays away for ever.
-        let gone = self.history.nodes.get(key).is_none();
+        let gone = !self.history.nodes.contains_key(key);
         if !away && (gone || self.uids.is_multiple_of(2)) {
             self.away.insert(key.name.clone());
             self.push(back, Happening::Act(Act::Restore(Box::new(restored))));

@@ -18,11 +18,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::election::RENEW_DEADLINE;
 use super::history::{History, Object, Write, Writer};
 use super::mirror::Mirror;
 use super::pods::OURS;
 use super::scene::{Placed, Room, Scene};
 use crate::api;
+use crate::lease;
 use crate::model::{Instant, PodKey, Str};
 use crate::scheduler::{Effect, EffectId, Op, Outcome};
 
@@ -55,9 +57,20 @@ pub struct Checker {
     wanted: BTreeMap<(usize, EffectId), PostId>,
     /// Who bound a pod.
     bound_by: BTreeMap<Str, Writer>,
+    /// The candidates, by process.
+    candidates: BTreeMap<usize, Candidate>,
     /// Until when each process is to be patient, and since when it knows.
     patience: BTreeMap<usize, (Instant, Instant)>,
     pub broken: Option<Broken>,
+}
+
+/// What a process may know of its right to write.
+#[derive(Debug, Default)]
+struct Candidate {
+    /// The last write of the lease: its number, and when it was sent.
+    write: Option<(u64, Instant)>,
+    /// When the last write that was answered well was sent.
+    renewed: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +115,7 @@ impl Checker {
         let left = self.posts.iter_mut().filter(|post| post.process == process);
         left.for_each(|post| post.copies = 0);
         self.patience.remove(&process);
+        self.candidates.remove(&process);
     }
 
     /// The scheduler wants something done. Bindings count from then on.
@@ -126,7 +140,32 @@ impl Checker {
         if sent.now > sent.effect.not_after {
             self.report("S6", format!("sent after its time: {:?}", sent.effect.op), &[]);
         }
+        let held = self.candidates.get(&sent.process).is_none_or(|candidate| {
+            let renewed = candidate.renewed;
+            renewed.is_some_and(|renewed| sent.now <= renewed.plus(RENEW_DEADLINE))
+        });
+        if !held && !matches!(sent.effect.op, Op::GetPod { .. }) {
+            self.report("S6", format!("sent without the lease: {:?}", sent.effect.op), &[]);
+        }
         self.wanted.remove(&(sent.process, sent.effect.id))
+    }
+
+    /// A candidate sends a call about the lease.
+    pub fn stands(&mut self, process: usize, call: &lease::Call, now: Instant) {
+        let candidate = self.candidates.entry(process).or_default();
+        if call.request != lease::Request::Get {
+            candidate.write = Some((call.number, now));
+        }
+    }
+
+    /// A candidate reads the answer to a call.
+    pub fn elected(&mut self, process: usize, number: u64, answer: &lease::Answer) {
+        let Some(candidate) = self.candidates.get_mut(&process) else { return };
+        if let (Some((write, sent)), lease::Answer::Found(_)) = (candidate.write, answer)
+            && write == number
+        {
+            candidate.renewed = Some(sent);
+        }
     }
 
     /// A call never leaves.

@@ -13,6 +13,9 @@ use crate::watch::{Failure, Page, Request, Step, StreamEvent, Watch};
 /// How long a page of a list may take, and how long the API server may take to open a watch.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 
+/// How long the API server may take to say which version is the newest, as the daemon's.
+const NEWEST_DEADLINE: Duration = Duration::from_secs(2);
+
 /// A kind that a feed can read.
 pub trait Watched: api::Object + Clone + 'static {
     const FEED: Kind;
@@ -28,6 +31,8 @@ pub struct Ask {
     pub kind: Kind,
     pub ticket: u64,
     pub request: Request,
+    /// Only the version of the answer is of interest, and the feed goes on meanwhile.
+    pub newest: bool,
 }
 
 /// What comes back.
@@ -37,6 +42,8 @@ pub enum Heard {
     Page(Listed),
     Opened,
     Line(Line),
+    /// The newest version there is.
+    Newest(u64),
 }
 
 /// A page of a list.
@@ -55,6 +62,8 @@ pub struct Delivery {
     pub events: Vec<Event>,
     /// With these changes the kind has been listed once.
     pub synced: bool,
+    /// With these changes the kind is as new as it was when this process began to lead.
+    pub confirmed: bool,
 }
 
 /// The watch of one kind.
@@ -65,6 +74,11 @@ pub struct Feed<T> {
     /// Counts the requests; what comes for an older one is not read any more.
     ticket: u64,
     told_synced: bool,
+    /// This process leads, and the newest version is or was asked for, until then at most.
+    leads: Option<Instant>,
+    /// The newest version is not known yet.
+    wonders: bool,
+    told_confirmed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,11 +91,42 @@ enum Connection {
 
 impl<T: Watched> Feed<T> {
     pub fn new() -> Self {
-        Self { watch: Watch::new(), connection: Connection::Closed, ticket: 0, told_synced: false }
+        Self {
+            watch: Watch::new(),
+            connection: Connection::Closed,
+            ticket: 0,
+            told_synced: false,
+            leads: None,
+            wonders: false,
+            told_confirmed: false,
+        }
+    }
+
+    /// This process leads: what its predecessor wrote last must be in the picture before anything
+    /// is decided on it.
+    pub fn lead(&mut self, now: Instant, asks: &mut Vec<Ask>) {
+        if self.leads.is_some() {
+            return;
+        }
+        self.leads = Some(now.plus(NEWEST_DEADLINE));
+        self.wonders = true;
+        let request = Request::List { limit: Some(1), continue_token: None };
+        asks.push(Ask { kind: T::FEED, ticket: 0, request, newest: true });
     }
 
     /// Does what the protocol wants done now; returns when to call again at the latest.
     pub fn drive(&mut self, now: Instant, dice: &mut Dice, asks: &mut Vec<Ask>) -> Instant {
+        if let Some(deadline) = self.leads.filter(|_| self.wonders) {
+            if now < deadline {
+                return deadline.min(self.drive_watch(now, dice, asks));
+            }
+            self.wonders = false;
+            self.watch.reach(now, None);
+        }
+        self.drive_watch(now, dice, asks)
+    }
+
+    fn drive_watch(&mut self, now: Instant, dice: &mut Dice, asks: &mut Vec<Ask>) -> Instant {
         if let Connection::Asking(deadline) = self.connection {
             if now < deadline {
                 return deadline;
@@ -95,7 +140,7 @@ impl<T: Watched> Feed<T> {
                 self.ticket += 1;
                 let deadline = now.plus(ANSWER_DEADLINE);
                 self.connection = Connection::Asking(deadline);
-                asks.push(Ask { kind: T::FEED, ticket: self.ticket, request });
+                asks.push(Ask { kind: T::FEED, ticket: self.ticket, request, newest: false });
                 deadline
             }
         }
@@ -103,6 +148,12 @@ impl<T: Watched> Feed<T> {
 
     /// Reads what has come. Returns whether it belongs to the last request.
     pub fn hear(&mut self, now: Instant, ticket: u64, heard: &Heard, random: u64) -> bool {
+        if let Heard::Newest(version) = heard {
+            if std::mem::take(&mut self.wonders) {
+                self.watch.reach(now, Some(version.to_string().into()));
+            }
+            return true;
+        }
         if ticket != self.ticket || self.connection == Connection::Closed {
             return false;
         }
@@ -117,19 +168,24 @@ impl<T: Watched> Feed<T> {
                 self.watch.page(now, read_page(page));
             }
             Heard::Line(line) => self.hear_line(now, line, random),
+            Heard::Newest(_) => {}
         }
         true
     }
 
     /// The changes that wait, if there are any.
     pub fn deliver(&mut self) -> Option<Delivery> {
-        if self.watch.pending() == 0 && self.watch.is_synced() == self.told_synced {
+        let confirmed = self.leads.is_some() && !self.wonders && self.watch.has_reached();
+        let same = self.watch.is_synced() == self.told_synced && confirmed == self.told_confirmed;
+        if self.watch.pending() == 0 && same {
             return None;
         }
         self.told_synced = self.watch.is_synced();
+        self.told_confirmed = confirmed;
         let changes = self.watch.take_changes().into_iter();
         let events = changes.map(T::event).collect();
-        Some(Delivery { kind: T::FEED, events, synced: self.told_synced })
+        let synced = self.told_synced;
+        Some(Delivery { kind: T::FEED, events, synced, confirmed })
     }
 
     /// When the picture was last known to be current.

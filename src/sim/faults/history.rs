@@ -79,6 +79,7 @@ impl Object {
     }
 
     /// The version as a number.
+    #[cfg(test)]
     pub fn revision(&self) -> u64 {
         self.meta().resource_version.parse().unwrap_or(0)
     }
@@ -111,13 +112,6 @@ impl History {
     pub fn after(&self, revision: u64) -> &[Write] {
         let from = usize::try_from(revision).unwrap_or(usize::MAX).min(self.log.len());
         &self.log[from..]
-    }
-
-    pub fn get(&self, kind: Kind, key: &PodKey) -> Option<Object> {
-        match kind {
-            Kind::Pods => self.pods.get(key).cloned().map(Object::Pod),
-            Kind::Nodes => self.nodes.get(key).cloned().map(Object::Node),
-        }
     }
 
     /// Writes an object under its name.

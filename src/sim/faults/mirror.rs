@@ -55,7 +55,7 @@ impl Mirror {
             return;
         }
         match heard {
-            Heard::Opened => {}
+            Heard::Opened | Heard::Newest(_) => {}
             Heard::Refused(_) => self.feed(kind).open = false,
             Heard::Page(page) => {
                 page.objects.iter().for_each(|object| self.feed(kind).upsert(object));
@@ -77,7 +77,13 @@ impl Mirror {
     pub fn read_answers(&mut self) {
         for pod in std::mem::take(&mut self.answers) {
             let key = Object::Pod(pod.clone()).key();
-            if self.pods.get(&key).is_some_and(|known| is_newer(&pod, known)) {
+            if !self.pods.get(&key).is_some_and(|known| is_newer(&pod, known)) {
+                continue;
+            }
+            // One that has ended is as good as gone.
+            if pod.is_terminal() {
+                self.pods.remove(&key);
+            } else {
                 self.pods.insert(key, pod);
             }
         }

@@ -9,6 +9,7 @@ mod campaign;
 mod checker;
 mod clock;
 mod dice;
+mod election;
 mod fault;
 mod feed;
 mod history;

@@ -15,8 +15,10 @@ use crate::sim::rules::{Ruling, key_of, rule};
 /// A call outlives its process by no more than this: the connection is closed with the process, and
 /// what has reached the API server is carried out within the time of a call.
 const ORPHAN_MAX: Duration = CALL_DEADLINE;
-/// How late a call may arrive, in milliseconds.
-const LATE_MS: (u64, u64) = (1_000, 60_000);
+/// How late a call arrives at least if it is late, in milliseconds.
+const LATE_MS_MIN: u64 = 1_000;
+/// How much later a copy of a call arrives at most, in milliseconds.
+const AGAIN_MS_MAX: u64 = 10_000;
 /// What the API server asks for with 429; none where it says nothing that can be read.
 const PATIENCE_SECONDS: [Option<u64>; 6] = [None, Some(0), Some(1), Some(3), None, Some(3600)];
 
@@ -66,12 +68,14 @@ impl World<'_> {
             return;
         }
         if self.strikes(Fault::LateLanding) {
-            let late = self.fault_dice(Fault::LateLanding).millis(LATE_MS.0, LATE_MS.1);
+            let most = self.plan.late_ms_max();
+            let late = self.fault_dice(Fault::LateLanding).millis(LATE_MS_MIN, most);
             self.inject(Fault::LateLanding, || format!("{late:?}: {:?}", call.op));
             at = at.plus(late);
         }
         if self.strikes(Fault::Duplicate) {
-            let again = self.fault_dice(Fault::Duplicate).millis(0, 10_000);
+            let most = (self.plan.late_ms_max() / 2).min(AGAIN_MS_MAX);
+            let again = self.fault_dice(Fault::Duplicate).millis(0, most);
             self.inject(Fault::Duplicate, || format!("{again:?} later: {:?}", call.op));
             self.checker.copied(call.post);
             let copy = Call { fate: Fate::Lost, ..call.clone() };
@@ -220,6 +224,7 @@ impl World<'_> {
         *left = left.saturating_sub(1);
         if *left == 0 {
             seat.dies_after = None;
+            self.inject(Fault::Crash, || format!("process {}", who.seat));
             self.die(who.seat);
         }
     }

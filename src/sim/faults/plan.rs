@@ -23,6 +23,8 @@ pub struct Plan {
     /// How many messages in a thousand each fault of messages strikes.
     pub permille: u64,
     pub replicas: usize,
+    /// How many processes there are. Several of them elect a leader.
+    pub seats: usize,
     /// How many writes an API server remembers.
     pub remembered: u64,
     /// The API servers know streaming lists.
@@ -85,6 +87,7 @@ impl Plan {
             faults,
             permille: *dice.pick(&[5, 20, 60, 120]).unwrap_or(&20),
             replicas: usize::try_from(dice.range(1, 3)).unwrap_or(1),
+            seats: *dice.pick(&[1, 1, 1, 2, 3]).unwrap_or(&1),
             remembered: *dice.pick(&[20, 100, 400, 2000]).unwrap_or(&100),
             streaming: dice.permille(650),
             page: usize::try_from(dice.range(3, 40)).unwrap_or(3),
@@ -98,6 +101,18 @@ impl Plan {
         plan.strike();
         plan.acts.sort_by_key(|(at, _)| *at);
         plan
+    }
+
+    /// Between which rates clocks run, in a thousandth of the right one. An election bears clocks
+    /// of which none is faster than another by half, less what a call takes.
+    pub fn clock_rates(&self) -> (u64, u64) {
+        if self.seats > 1 { (920, 1080) } else { (500, 2000) }
+    }
+
+    /// How late a call may arrive at most, in milliseconds. A lease bears as much as there is time
+    /// between the last moment in which its holder may write and the first in which another may.
+    pub fn late_ms_max(&self) -> u64 {
+        if self.seats > 1 { 1_500 } else { 60_000 }
     }
 
     /// The names of all pods that come.

@@ -9,7 +9,9 @@ use super::clock::Clock;
 use super::dice::Dice;
 use super::feed::{Ask, Delivery, Feed, Heard};
 use super::history::Kind;
+use super::world::Who;
 use crate::api;
+use crate::lease::{self, Election, Term};
 use crate::model::Instant;
 use crate::planted::{Bug, planted};
 use crate::scheduler::{Credit, Effect, Event, Op, Reply, Scheduler};
@@ -30,6 +32,11 @@ pub struct Process {
     replies: VecDeque<Reply>,
     synced: BTreeSet<Kind>,
     started: bool,
+    /// None where nobody else may write.
+    election: Option<Election>,
+    confirmed: BTreeSet<Kind>,
+    /// The term that the scheduler knows of.
+    term: Option<Term>,
     dice: Dice,
 }
 
@@ -40,18 +47,26 @@ pub struct Turn {
     pub asks: Vec<Ask>,
     /// The kinds of which the scheduler was told all that was heard.
     pub delivered: Vec<Kind>,
+    /// Calls about the lease.
+    pub stands: Vec<lease::Call>,
+    /// The lease is lost, and the process ends.
+    pub lost: bool,
     /// When to turn again at the latest, on the clock of the process.
     pub wake: Instant,
 }
 
 impl Process {
     pub fn new(
-        number: usize,
-        incarnation: u32,
+        who: Who,
         clock: Clock,
-        scheduler: Scheduler,
+        mut scheduler: Scheduler,
+        election: Option<Election>,
         seed: u64,
     ) -> Self {
+        let Who { seat, incarnation } = who;
+        if election.is_some() {
+            scheduler.observe(Instant(0), Event::Lease(None));
+        }
         Self {
             incarnation,
             clock,
@@ -63,7 +78,10 @@ impl Process {
             replies: VecDeque::new(),
             synced: BTreeSet::new(),
             started: false,
-            dice: Dice::new(seed, &format!("process {number}.{incarnation}")),
+            election,
+            confirmed: BTreeSet::new(),
+            term: None,
+            dice: Dice::new(seed, &format!("process {seat}.{incarnation}")),
         }
     }
 
@@ -96,6 +114,7 @@ impl Process {
             turn.delivered.push(delivery.kind);
             self.accept(delivery, now);
         }
+        let elect_again = self.elect(now, &mut turn);
         let credit = Credit { binds: if self.may_bind(now) { self.bindings.credit() } else { 0 } };
         let wake = self.scheduler.advance(now, credit, &mut turn.effects);
         for effect in &turn.effects {
@@ -107,19 +126,59 @@ impl Process {
         }
         let pods = self.pods.drive(now, &mut self.dice, &mut turn.asks);
         let nodes = self.nodes.drive(now, &mut self.dice, &mut turn.asks);
+        let wake = wake.into_iter().chain(elect_again).min();
         turn.wake = wake.unwrap_or(Instant(u64::MAX)).min(pods).min(nodes).min(now.plus(TURN_MAX));
         turn
+    }
+
+    /// The answer to a call about the lease came.
+    pub fn elected(&mut self, now: Instant, number: u64, answer: lease::Answer) {
+        let random = self.dice.number();
+        if let Some(election) = &mut self.election {
+            election.answered(now, number, answer, random);
+        }
+    }
+
+    /// Does what the election wants, and tells the scheduler of its term once all that happened
+    /// before it is known. Returns when to ask again.
+    fn elect(&mut self, now: Instant, turn: &mut Turn) -> Option<Instant> {
+        let election = self.election.as_mut()?;
+        let again = loop {
+            match election.next(now, self.dice.number()) {
+                lease::Step::Send(call) => turn.stands.push(call),
+                lease::Step::Wait(until) => break until,
+                lease::Step::Lost | lease::Step::Ended { .. } => {
+                    turn.lost = true;
+                    return None;
+                }
+            }
+        };
+        let Some(term) = election.term() else { return Some(again) };
+        self.pods.lead(now, &mut turn.asks);
+        self.nodes.lead(now, &mut turn.asks);
+        let confirmed = self.confirmed.len() == Kind::ALL.len() || planted(Bug::LeadAtOnce);
+        if confirmed && self.term != Some(term) {
+            self.term = Some(term);
+            let mut told = term;
+            if planted(Bug::BindAfterLeaseLoss) {
+                told.not_after = Instant(u64::MAX);
+            }
+            self.scheduler.observe(now, Event::Lease(Some(told)));
+        }
+        Some(again)
     }
 
     fn accept(&mut self, delivery: Delivery, now: Instant) {
         for event in delivery.events {
             self.scheduler.observe(now, event);
         }
+        if delivery.confirmed {
+            self.confirmed.insert(delivery.kind);
+        }
         if delivery.synced {
             self.synced.insert(delivery.kind);
         }
-        let enough = self.synced.len() == Kind::ALL.len() || planted(Bug::SyncedTooSoon);
-        if enough && !self.synced.is_empty() && !self.started {
+        if self.synced.len() == Kind::ALL.len() && !self.started {
             self.started = true;
             self.scheduler.observe(now, Event::Synced);
         }

@@ -38,6 +38,10 @@ pub struct Stream {
 impl World<'_> {
     /// A feed sends a request.
     pub(super) fn ask(&mut self, who: Who, ask: Ask) {
+        if ask.newest {
+            let at = self.arrival();
+            return self.push(at, Happening::Ask(who, ask));
+        }
         if let Some(mirror) = self.checker.mirrors.get_mut(&who.seat) {
             mirror.asks(ask.kind, &ask.request);
         }
@@ -65,6 +69,14 @@ impl World<'_> {
         } else {
             self.list_fails(&ask)
         };
+        if ask.newest {
+            let cut_off = self.now < self.replicas[replica].cut_off_until;
+            if failure.is_none() && !cut_off {
+                let newest = Heard::Newest(self.history.revision());
+                self.say(who, ask.kind, ask.ticket, newest);
+            }
+            return;
+        }
         if let Some(failure) = failure {
             return self.say(who, ask.kind, ask.ticket, Heard::Refused(failure));
         }

@@ -162,7 +162,7 @@ impl World<'_> {
 
     /// The process is gone, and everything that it knew.
     pub(super) fn die(&mut self, seat: usize) {
-        let wait = self.fault_dice(Fault::Crash).millis(RESTART_MS.0, RESTART_MS.1);
+        let wait = self.dice.others.millis(RESTART_MS.0, RESTART_MS.1);
         let now = self.now;
         let Some(place) = self.seats.get_mut(seat) else { return };
         if place.process.take().is_none() {
@@ -172,17 +172,29 @@ impl World<'_> {
         place.held = None;
         place.turn_at = None;
         self.streams.retain(|_, stream| stream.who.seat != seat);
-        self.inject(Fault::Crash, || format!("process {seat}, back after {wait:?}"));
+        self.tell(|| format!("process {seat} is gone, and back after {wait:?}"));
         self.push(now.plus(wait), Happening::Start(seat));
     }
 
+    /// The process stands still, now or between its next decision and what follows from it.
     fn pause(&mut self) {
         let seat = self.some_seat(Fault::Pause);
-        let time = self.fault_dice(Fault::Pause).millis(PAUSE_MS.0, PAUSE_MS.1);
+        let dice = self.fault_dice(Fault::Pause);
+        let (time, at_once) = (dice.millis(PAUSE_MS.0, PAUSE_MS.1), dice.permille(400));
+        if let Some(place) = self.seats.get_mut(seat) {
+            place.pauses = Some(time);
+        }
+        if at_once {
+            self.pause_now(seat);
+        }
+    }
+
+    pub(super) fn pause_now(&mut self, seat: usize) {
         let Some(place) = self.seats.get_mut(seat) else { return };
-        if place.process.is_none() || place.held.is_some() {
+        if place.process.is_none() || place.held.is_some() || self.healed {
             return;
         }
+        let Some(time) = place.pauses.take() else { return };
         place.held = Some(Vec::new());
         self.inject(Fault::Pause, || format!("process {seat} for {time:?}"));
         self.push(self.now.plus(time), Happening::Resume(seat));
@@ -203,9 +215,11 @@ impl World<'_> {
     /// The clock runs at another rate, and may have jumped, as after a machine was suspended.
     fn turn_clock(&mut self) {
         let seat = self.some_seat(Fault::Clock);
+        let ((least, most), alone) = (self.plan.clock_rates(), self.plan.seats == 1);
         let dice = self.fault_dice(Fault::Clock);
-        let permille = dice.range(500, 2000);
-        let jumps = dice.permille(300);
+        let permille = dice.range(least, most);
+        // No time has passed for the others; such a clock is wrong for an election.
+        let jumps = alone && dice.permille(300);
         let jump = if jumps { dice.millis(1_000, 3_600_000) } else { Duration::ZERO };
         let now = self.now;
         let Some(process) = self.seats.get_mut(seat).and_then(|place| place.process.as_mut())

@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::checker::{Checker, PostId, Wanted};
 use super::clock::{Clock, RIGHT};
 use super::dice::Dice;
+use super::election::{LeaseObject, candidacy};
 use super::fault::{FAULTS, Fault, Injected};
 use super::feed::{Ask, Heard};
 use super::history::{History, Kind, Object, Writer};
@@ -19,6 +20,7 @@ use super::streams::Stream;
 use crate::api;
 use crate::config::EffectiveConfiguration;
 use crate::framework::{ProfileError, Registry};
+use crate::lease::{self, Election};
 use crate::model::{Instant, Str};
 use crate::scheduler::{Effect, EffectId, Op, Outcome, Reply, Scheduler};
 
@@ -58,6 +60,7 @@ pub struct World<'a> {
     /// Nodes whose state is not what it was at the start.
     pub(super) away: BTreeSet<Str>,
     pub(super) writes_by_us: u64,
+    pub(super) lease: LeaseObject,
     under_way: BinaryHeap<Reverse<UnderWay>>,
     sequence: u64,
     hash: Xxh3,
@@ -74,6 +77,8 @@ pub(super) struct Seat {
     pub held: Option<Vec<Happening>>,
     /// When it turns next.
     pub turn_at: Option<Instant>,
+    /// It stands still so long once it has decided something more, before anything leaves.
+    pub pauses: Option<Duration>,
     /// It dies after so many more effects.
     pub dies_after: Option<u64>,
 }
@@ -122,6 +127,8 @@ pub(super) enum Happening {
     Answer(Who, Box<Reply>, bool),
     GiveUp(Who, EffectId),
     Ask(Who, Ask),
+    Stand(Who, Box<lease::Call>),
+    Elect(Who, u64, Box<lease::Answer>),
     Hear(Who, Kind, u64, Heard),
     Apply(usize, u64),
     Bookmark(u64),
@@ -146,6 +153,7 @@ impl<'a> World<'a> {
             faults: faults.collect(),
             others: Dice::new(seed, "others"),
         };
+        let seats = plan.seats;
         let replicas = (0..plan.replicas).map(|_| Replica::default()).collect();
         let mut world = Self {
             setup,
@@ -155,7 +163,7 @@ impl<'a> World<'a> {
             replicas,
             streams: BTreeMap::new(),
             lists: BTreeMap::new(),
-            seats: vec![Seat::empty()],
+            seats: (0..seats).map(|_| Seat::empty()).collect(),
             checker: Checker::default(),
             injected: Injected::default(),
             healed: false,
@@ -165,13 +173,16 @@ impl<'a> World<'a> {
             uids: 0,
             away: BTreeSet::new(),
             writes_by_us: 0,
+            lease: LeaseObject::default(),
             under_way: BinaryHeap::new(),
             sequence: 0,
             hash: Xxh3::new(),
             trace: traced.then(Vec::new),
         };
         world.populate();
-        world.start(0)?;
+        for seat in 0..seats {
+            world.start(seat)?;
+        }
         Ok(world)
     }
 
@@ -285,6 +296,8 @@ impl<'a> World<'a> {
                 self.answer(who, reply, false);
             }
             Happening::Ask(who, ask) => self.asked(who, ask),
+            Happening::Stand(who, call) => self.stood(who, &call),
+            Happening::Elect(who, number, answer) => self.elected(who, number, *answer),
             Happening::Hear(who, kind, ticket, heard) => self.hear(who, kind, ticket, &heard),
             Happening::Apply(replica, revision) => self.apply(replica, revision),
             Happening::Bookmark(stream) => self.bookmark(stream),
@@ -307,7 +320,9 @@ impl<'a> World<'a> {
         };
         place.incarnation += 1;
         place.turn_at = None;
-        let process = Process::new(seat, place.incarnation, clock, scheduler, seed);
+        let who = Who { seat, incarnation: place.incarnation };
+        let election = (self.plan.seats > 1).then(|| Election::new(candidacy(who)));
+        let process = Process::new(who, clock, scheduler, election, seed);
         place.process = Some(process);
         self.checker.started(seat);
         self.tell(|| format!("process {seat} starts"));
@@ -319,10 +334,11 @@ impl<'a> World<'a> {
         if self.healed || !self.plan.faults.contains(Fault::Clock) {
             return Clock::new(self.now, Instant(0), RIGHT);
         }
-        let now = self.now;
+        let (now, rates) = (self.now, self.plan.clock_rates());
         let dice = self.fault_dice(Fault::Clock);
         let own = Instant(0).plus(Duration::from_secs(dice.range(0, 7200)));
-        Clock::new(now, own, dice.range(500, 2000))
+        let (least, most) = rates;
+        Clock::new(now, own, dice.range(least, most))
     }
 
     /// The process on a seat turns at `at` or a little later, unless it turns before that.
@@ -345,12 +361,19 @@ impl<'a> World<'a> {
         place.turn_at = None;
         let Some(process) = &mut place.process else { return };
         let own = process.clock.read(now);
-        let Turn { effects, asks, delivered, wake } = process.turn(own);
+        let Turn { effects, asks, delivered, stands, lost, wake } = process.turn(own);
+        if lost {
+            self.tell(|| format!("process {seat} has lost the lease"));
+            return self.die(seat);
+        }
         let (wake, incarnation) = (process.clock.when(wake), process.incarnation);
         let who = Who { seat, incarnation };
         if let Some(mirror) = self.checker.mirrors.get_mut(&seat) {
             mirror.read_answers();
             delivered.into_iter().for_each(|kind| mirror.told(kind));
+        }
+        if !effects.is_empty() {
+            self.pause_now(seat);
         }
         for effect in effects {
             if matches!(effect.op, Op::Record { .. }) {
@@ -360,6 +383,10 @@ impl<'a> World<'a> {
             self.checker.wants(wanted, &self.history);
             let at = now.plus(self.dice.network.micros(10, 1_000));
             self.push(at, Happening::Send(who, Box::new(effect)));
+        }
+        for call in stands {
+            self.checker.stands(seat, &call, own);
+            self.stand(who, call);
         }
         for ask in asks {
             self.ask(who, ask);
@@ -387,6 +414,7 @@ impl Seat {
             died: Instant(0),
             held: None,
             turn_at: None,
+            pauses: None,
             dies_after: None,
         }
     }
@@ -400,6 +428,7 @@ impl Happening {
             Self::Send(who, ..)
             | Self::Answer(who, ..)
             | Self::GiveUp(who, _)
+            | Self::Elect(who, ..)
             | Self::Hear(who, ..) => Some(who.seat),
             _ => None,
         }
