@@ -86,6 +86,8 @@ struct Post {
     resource_version: Str,
     /// Copies of it that may still arrive, or leave.
     copies: u32,
+    /// It has left its process.
+    left: bool,
     landed: bool,
     /// The pods that were known to count on the node.
     known: BTreeSet<Str>,
@@ -147,7 +149,11 @@ impl Checker {
         if !held && !matches!(sent.effect.op, Op::GetPod { .. }) {
             self.report("S6", format!("sent without the lease: {:?}", sent.effect.op), &[]);
         }
-        self.wanted.remove(&(sent.process, sent.effect.id))
+        let post = self.wanted.remove(&(sent.process, sent.effect.id));
+        if let Some(post) = post.and_then(|PostId(at)| self.posts.get_mut(at)) {
+            post.left = true;
+        }
+        post
     }
 
     /// A candidate sends a call about the lease.
@@ -275,7 +281,7 @@ impl Checker {
             let text = format!("{key} is sent to {node}, but {reason}");
             self.report(invariant, text, &[&key.name, node]);
         }
-        self.check_promises(&uid, node, history);
+        self.check_promises(sent.process, &uid, node, history);
         self.posts.push(Post {
             process: sent.process,
             key: key.clone(),
@@ -283,6 +289,7 @@ impl Checker {
             node: node.clone(),
             resource_version: resource_version.clone(),
             copies: 1,
+            left: false,
             landed: false,
             known,
             seen,
@@ -292,12 +299,15 @@ impl Checker {
         self.wanted.insert((sent.process, sent.effect.id), post);
     }
 
-    /// Another binding of the pod to another node must not be able to land any more.
-    fn check_promises(&mut self, uid: &Str, node: &Str, history: &History) {
-        let mut others = self
-            .posts
-            .iter()
-            .filter(|post| post.uid == *uid && post.node != *node && post.may_land(history));
+    /// Another binding of the pod to another node must not be able to land any more. One that has
+    /// not left another process must not leave it either, which is looked at when it does.
+    fn check_promises(&mut self, process: usize, uid: &Str, node: &Str, history: &History) {
+        let mut others = self.posts.iter().filter(|post| {
+            (post.left || post.process == process)
+                && post.uid == *uid
+                && post.node != *node
+                && post.may_land(history)
+        });
         if let Some(other) = others.next() {
             let text = format!(
                 "{} is sent to {node} while a binding to {} may still land",
