@@ -1,4 +1,5 @@
-//! What the API server shows of a rival's work: binds in a watch of our own, events by their number.
+//! What the API server shows of a rival's work: binds in a watch of our own, events by their
+//! number.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};

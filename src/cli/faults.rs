@@ -15,6 +15,7 @@ use crate::plugins::registry;
 use crate::sim::faults::{Campaign, FAULTS, FaultSet, Report, SCHEMA, Setup, Violation};
 
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 pub struct Args {
     /// Simulate with faults: `all`, `none`, or names with commas between them.
     #[arg(long, group = "input", requires = "seeds", value_name = "LIST")]

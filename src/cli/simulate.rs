@@ -1,4 +1,5 @@
-//! `quorate simulate`: schedules an experiment or a dump on a virtual clock, or many seeds with faults.
+//! `quorate simulate`: schedules an experiment or a dump on a virtual clock, or many seeds with
+//! faults.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;

@@ -39,8 +39,8 @@ fn shared_lease(election: &LeaderElection) -> Option<String> {
     let names = (election.resource_namespace(), election.resource_name());
     let shared = election.leader_elect() && names == ("kube-system", "kube-scheduler");
     shared.then(|| {
-        "leaderElection.resourceName: kube-scheduler is the lease of kube-scheduler: only one of the \
-         two programs will schedule"
+        "leaderElection.resourceName: kube-scheduler is the lease of kube-scheduler: only one of \
+         the two programs will schedule"
             .to_owned()
     })
 }

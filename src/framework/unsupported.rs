@@ -64,9 +64,9 @@ pub(super) fn reject(pod: &PodInfo) -> Option<Status> {
     unsupported_field(&pod.spec).map(Status::unresolvable)
 }
 
-/// The field of a volume that the volume plugins look at. Sources that are no claim and no disk, such
-/// as `emptyDir`, `configMap` or `nfs`, fit every node. The plugins know the rest, too, but a binding
-/// that has to wait for claims has not been proved on a real control plane yet.
+/// The field of a volume that the volume plugins look at. Sources that are no claim and no disk,
+/// such as `emptyDir`, `configMap` or `nfs`, fit every node. The plugins know the rest, too, but a
+/// binding that has to wait for claims has not been proved on a real control plane yet.
 fn source(volume: &api::Volume) -> Option<&'static str> {
     let sources = [
         (volume.persistent_volume_claim.is_some(), "persistentVolumeClaim"),

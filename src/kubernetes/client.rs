@@ -1,5 +1,5 @@
-//! Connections to the API server: one client for reading, one each for binding, reports and the lease,
-//! so that none waits for the other's connections.
+//! Connections to the API server: one client for reading, one each for binding, reports and the
+//! lease, so that none waits for the other's connections.
 
 use std::path::{Path, PathBuf};
 

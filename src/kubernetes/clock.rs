@@ -1,5 +1,5 @@
-//! The daemon's clock: the core's instants are nanoseconds since the process started, those included
-//! in which the process was paused or the machine slept.
+//! The daemon's clock: the core's instants are nanoseconds since the process started, those
+//! included in which the process was paused or the machine slept.
 
 use std::time::Duration;
 

@@ -98,7 +98,8 @@ struct Candidate {
     elector: Option<(oneshot::Sender<()>, JoinHandle<bool>)>,
 }
 
-/// Schedules until SIGTERM or SIGINT, or until the lease is lost. Returns the hash of all decisions.
+/// Schedules until SIGTERM or SIGINT, or until the lease is lost. Returns the hash of all
+/// decisions.
 pub fn run(scheduler: Scheduler, options: Options) -> Result<String, DaemonError> {
     // Another provider may be in place already, which is as good.
     _ = rustls::crypto::ring::default_provider().install_default();
@@ -283,7 +284,8 @@ fn instance() -> String {
     name.map_or("unknown".to_owned(), |name| name.trim().to_owned())
 }
 
-/// This process and no other, at any time: the host name and a random UUID, as kube-scheduler has it.
+/// This process and no other, at any time: the host name and a random UUID, as kube-scheduler has
+/// it.
 fn identity() -> String {
     let version = 0x4 << 76;
     let variant = 0b10 << 62;

@@ -188,8 +188,8 @@ where
         self.watch.failed(now, &failure, rand::random());
     }
 
-    /// This process leads: what its predecessor wrote last must be in the picture before anything is
-    /// decided on it. A consistent list of one object says how new the picture has to be.
+    /// This process leads: what its predecessor wrote last must be in the picture before anything
+    /// is decided on it. A consistent list of one object says how new the picture has to be.
     async fn confirm(&mut self) {
         self.leads = true;
         let newest = match tokio::time::timeout(NEWEST_DEADLINE, self.newest_version()).await {

@@ -1,4 +1,5 @@
-//! The Lease object on the wire: what the election asks as HTTP requests, and what the answers show.
+//! The Lease object on the wire: what the election asks as HTTP requests, and what the answers
+//! show.
 
 use http::Method;
 use jiff::Timestamp;

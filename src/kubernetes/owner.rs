@@ -141,8 +141,8 @@ impl Owner {
         self.confirmed.len() == Kind::ALL.len()
     }
 
-    /// Tells the core of a term, once all that happened before it has reached the core, and of every
-    /// renewal.
+    /// Tells the core of a term, once all that happened before it has reached the core, and of
+    /// every renewal.
     fn take_standing(&mut self) -> Option<Standing> {
         let standing = *self.inbox.standings.as_mut()?.borrow_and_update();
         if let Standing::Leading(term) = standing

@@ -1,9 +1,9 @@
 //! The last look before a write leaves the process: is it still allowed?
 //!
-//! Between a decision and its bytes a process can be paused, or wait for a connection. So the body of
-//! a write is handed out, under the lock of one atomic, only if the lease and the deadline hold at
-//! that moment; a request without its body is none to the API server. And who gives up waiting takes
-//! the permit away, after which the write can be called unsent for certain.
+//! Between a decision and its bytes a process can be paused, or wait for a connection. So the body
+//! of a write is handed out, under the lock of one atomic, only if the lease and the deadline hold
+//! at that moment; a request without its body is none to the API server. And who gives up waiting
+//! takes the permit away, after which the write can be called unsent for certain.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -22,8 +22,8 @@ use std::time::Duration;
 use super::record::{Draft, Lease, Record, Term};
 use crate::model::{Instant, Str};
 
-/// How much longer than the retry period a candidate may wait, so that several of them do not ask at
-/// the same time.
+/// How much longer than the retry period a candidate may wait, so that several of them do not ask
+/// at the same time.
 pub const JITTER_PERCENT_MAX: u32 = 20;
 /// What a released lease says, as client-go writes it.
 const RELEASED_SECONDS: i32 = 1;
@@ -100,7 +100,7 @@ pub enum Step {
 ///  ──▶ Standby ── Get ── Create or Update ─────┤
 ///         │                                    │ written
 ///         │         ┌── Update, or Get and ────▼────┐
-///         │         │   Update: written          Leading ── not in time, or another holds it ─▶ Lost
+///         │         │   Update: written          Leading ── not in time, or another's ─▶ Lost
 ///         │         └───────────────────────────▶   │
 ///         │ resign                                  │ resign
 ///         ▼                                         ▼

@@ -1,5 +1,5 @@
-//! Leader election as a pure state machine: whose turn it is to write, until when, and which request
-//! comes next. The rules are client-go's; where ours are stricter, [`election`] says so.
+//! Leader election as a pure state machine: whose turn it is to write, until when, and which
+//! request comes next. The rules are client-go's; where ours are stricter, [`election`] says so.
 
 mod election;
 mod record;

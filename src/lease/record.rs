@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Instant, Str};
 
-/// Which term of leadership an effect belongs to: the lease's count of transitions, which grows with
-/// every new holder. A shell sends nothing of an older term.
+/// Which term of leadership an effect belongs to: the lease's count of transitions, which grows
+/// with every new holder. A shell sends nothing of an older term.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

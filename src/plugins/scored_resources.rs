@@ -177,7 +177,8 @@ impl Default for Room {
     }
 }
 
-/// From 2^52 up to 2^53 floats are whole numbers, and the low bits of one are what it is above 2^52.
+/// From 2^52 up to 2^53 floats are whole numbers, and the low bits of one are what it is above
+/// 2^52.
 const WHOLE: f64 = (1_u64 << PLAIN_BITS) as f64;
 
 /// Amounts below this power of two are turned into floats, and back, by adding and subtracting

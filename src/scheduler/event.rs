@@ -29,8 +29,8 @@ pub enum Event {
     VolumeAttachment(Change<api::VolumeAttachment>),
     /// Every kind has been listed once. Nothing is decided before this.
     Synced,
-    /// The lease is ours for this term, won or renewed; none while it is not. A shell that elects no
-    /// leader never tells this, and the scheduler takes itself for the only one.
+    /// The lease is ours for this term, won or renewed; none while it is not. A shell that elects
+    /// no leader never tells this, and the scheduler takes itself for the only one.
     Lease(Option<Term>),
     Reply(Reply),
 }

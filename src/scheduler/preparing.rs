@@ -1,4 +1,5 @@
-//! Prepares a binding: has written and waits for what the pod's claims need before it may be posted.
+//! Prepares a binding: has written and waits for what the pod's claims need before it may be
+//! posted.
 //!
 //! Nothing of this is remembered but the decisions. What comes next is read off the objects as they
 //! are, so a write that was lost is asked for once more, and a restart goes on where it stopped.
@@ -105,7 +106,8 @@ impl Scheduler {
         };
         let pod = binding.pod.clone();
         let message = format!("running PreBind: {}", status.message());
-        tracing::warn!(pod = %pod.key, node = %binding.node, %message, "Claims were not made ready.");
+        let node = &binding.node;
+        tracing::warn!(pod = %pod.key, %node, %message, "Claims were not made ready.");
         self.report_failure(&pod, "SchedulerError", &message, now);
         self.step(uid, Step::RollBack(Requeue::AfterBackoff), now);
     }

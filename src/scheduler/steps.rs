@@ -58,8 +58,9 @@ impl Scheduler {
         self.step(&uid, step, now);
     }
 
-    /// An answer about the pod of this uid carried a pod. It is as good as a watched one, and may be
-    /// newer than what the watch has shown; or older, and then it must not bring back what is gone.
+    /// An answer about the pod of this uid carried a pod. It is as good as a watched one, and may
+    /// be newer than what the watch has shown; or older, and then it must not bring back what is
+    /// gone.
     fn on_told_pod(&mut self, uid: &Str, pod: Box<api::Pod>, now: Instant) {
         if pod.metadata.uid != *uid {
             // The name has a new owner, whom the watch will show.

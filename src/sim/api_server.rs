@@ -1,5 +1,5 @@
-//! A model of the API server that never fails: versioned pods, and the watch events that every write
-//! causes.
+//! A model of the API server that never fails: versioned pods, and the watch events that every
+//! write causes.
 
 use std::collections::BTreeMap;
 

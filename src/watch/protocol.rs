@@ -23,8 +23,8 @@ const WATCH_TIMEOUT_SECONDS: u32 = 200;
 const WATCH_TIMEOUT_JITTER_SECONDS: u64 = 90;
 /// A `Retry-After` beyond this is not believed.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
-/// How long a watch is given to reach a version by itself before everything is listed again. Busy kinds
-/// reach it with their next event; the API server would tell an idle one within a minute.
+/// How long a watch is given to reach a version by itself before everything is listed again. Busy
+/// kinds reach it with their next event; the API server would tell an idle one within a minute.
 const REACH_WAIT: Duration = Duration::from_millis(250);
 /// After so many streaming lists in a row that broke off, one list is asked for in pages.
 const BROKEN_STREAMS_MAX: u32 = 3;

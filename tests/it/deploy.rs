@@ -26,7 +26,8 @@ struct Manifests {
     /// The files of the kustomization, in its order.
     resources: Vec<String>,
     deployment: Value,
-    role: Value,
+    /// What is allowed everywhere, and about the lease.
+    roles: [Value; 2],
     /// The name of the ConfigMap, and the files that become its keys.
     config_map: (String, Vec<String>),
 }
@@ -34,7 +35,6 @@ struct Manifests {
 impl Manifests {
     fn read() -> Self {
         let kustomization = yaml(&read("kustomization.yaml")).remove(0);
-        assert_eq!(kustomization["namespace"], NAMESPACE);
         let resources: Vec<String> =
             strings(&kustomization["resources"]).iter().map(|name| read(name)).collect();
         let objects: Vec<Value> = resources.iter().flat_map(|text| yaml(text)).collect();
@@ -48,7 +48,7 @@ impl Manifests {
         let name = generator["name"].as_str().unwrap().to_owned();
         Self {
             deployment: of_kind("Deployment"),
-            role: of_kind("ClusterRole"),
+            roles: [of_kind("ClusterRole"), of_kind("Role")],
             config_map: (name, strings(&generator["files"])),
             resources,
         }
@@ -84,10 +84,11 @@ impl Manifests {
         strings(&self.container()["args"])
     }
 
-    /// What the role allows, as (group, resource, verb).
+    /// What the roles allow, as (group, resource, verb).
     fn allowed(&self) -> BTreeSet<(String, String, String)> {
         let mut allowed = BTreeSet::new();
-        for rule in self.role["rules"].as_array().unwrap() {
+        let rules = self.roles.iter().flat_map(|role| role["rules"].as_array().unwrap());
+        for rule in rules {
             for group in strings(&rule["apiGroups"]) {
                 for resource in strings(&rule["resources"]) {
                     for verb in strings(&rule["verbs"]) {

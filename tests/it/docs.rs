@@ -119,10 +119,12 @@ fn the_table_of_flags_is_that_of_the_program() {
     let mut flags = BTreeMap::new();
     for part in help.split("\n      --").skip(1).filter(|part| !part.starts_with("help")) {
         let head = part.lines().next().unwrap();
-        let (name, value) = head.split_once(' ').unwrap();
-        let default = part.split_once("[default: ").map(|(_, rest)| rest.split(']').next());
-        let value = value.trim_matches(['<', '>']);
-        flags.insert(format!("`--{name} {value}`"), default.flatten().map(str::to_owned));
+        // A value that may be left out stands in brackets, behind an equals sign.
+        let (name, value) = head.split_once([' ', '[']).unwrap();
+        let default = part.split_once("[default:").map(|(_, rest)| rest.split(']').next());
+        let value = value.trim_matches(['<', '>', '=', ']']);
+        let default = default.flatten().map(|default| default.trim().to_owned());
+        flags.insert(format!("`--{name} {value}`"), default);
     }
     let operations = read("docs/operations.md");
     let written = table(&operations, "| flag | default | meaning |");

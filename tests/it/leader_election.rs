@@ -1,5 +1,5 @@
-//! Several daemons over one lease on a real API server: one schedules, and another takes over when it
-//! is paused, killed, or asked to end.
+//! Several daemons over one lease on a real API server: one schedules, and another takes over when
+//! it is paused, killed, or asked to end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -71,14 +71,13 @@ impl Replicas {
 
     /// The replica that binds pods at present, none of those that did before.
     fn leader(&self, before: &[&str]) -> &'static str {
-        let found = wait_for("a leader that binds", SOON, || {
+        wait_for("a leader that binds", SOON, || {
             let entries = self.plane.audit();
             let mut binders = entries.iter().filter(|e| e.is_binding() && e.code == 201);
             binders.find_map(|entry| {
                 REPLICAS.into_iter().find(|name| is_by(entry, name) && !before.contains(name))
             })
-        });
-        found
+        })
     }
 
     fn process(&mut self, name: &str) -> &mut Process {

@@ -32,10 +32,8 @@ fn settings_of_the_process_without_effect_are_listed() {
 fn the_lease_of_kube_scheduler_is_pointed_out() {
     check(
         "leaderElection: {resourceName: kube-scheduler}",
-        &[
-            "leaderElection.resourceName: kube-scheduler is the lease of kube-scheduler: only one of \
-             the two programs will schedule",
-        ],
+        &["leaderElection.resourceName: kube-scheduler is the lease of kube-scheduler: only one \
+             of the two programs will schedule"],
     );
     check("leaderElection: {resourceName: kube-scheduler, resourceNamespace: other}", &[]);
     check("leaderElection: {resourceName: kube-scheduler, leaderElect: false}", &[]);

@@ -1,5 +1,5 @@
-//! Several candidates over one lease: messages are late or lost, processes pause and start anew, and
-//! clocks run at different speeds. A run is a seed.
+//! Several candidates over one lease: messages are late or lost, processes pause and start anew,
+//! and clocks run at different speeds. A run is a seed.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

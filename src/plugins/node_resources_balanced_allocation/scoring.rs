@@ -38,7 +38,8 @@ impl Score for BalanceScore<'_> {
 }
 
 impl BalanceScore<'_> {
-    /// How even a node is, with the pod or without: 100 where the same share of everything is taken.
+    /// How even a node is, with the pod or without: 100 where the same share of everything is
+    /// taken.
     fn evenness(&self, node: NodeIndex, with: bool, fractions: &mut Vec<f64>) -> i64 {
         fractions.clear();
         for resource in &self.resources {

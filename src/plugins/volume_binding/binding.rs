@@ -1,13 +1,13 @@
 //! From decisions on claims to bound claims.
 //!
 //! ```text
-//!  a volume that is there:  decided ── claimRef written ──▶ the controller of volumes binds ─▶ bound
+//!  a volume that is there:  decided ── claimRef written ──▶ the volume controller binds ─▶ bound
 //!  a volume to be made:     decided ── selected-node written ─▶ the provisioner makes it ─▶ bound
 //! ```
 //!
 //! Everything is read off the objects as they are now. Whether our own write has been made shows in
-//! the object, and whether it has been undone shows in an object that has changed since the decision
-//! and does not carry it.
+//! the object, and whether it has been undone shows in an object that has changed since the
+//! decision and does not carry it.
 
 use std::time::Duration;
 

@@ -74,7 +74,7 @@ impl<'a> Planner<'a> {
             }
         }
         // Of equal ones the first stays first.
-        open.sort_by(|one, other| size(one.claim).cmp(&size(other.claim)));
+        open.sort_by_key(|late| size(late.claim));
         let open = open
             .into_iter()
             .map(|late| (late, Candidates::new(late.claim, volumes), Room::new(&late, volumes)));

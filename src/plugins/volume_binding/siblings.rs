@@ -22,8 +22,8 @@ use crate::model::PodKey;
 use crate::plugins::inter_pod_affinity::kept_off;
 use crate::snapshot::{AffinityTerm, Domain, NodeIndex, NodeSet, PodInfo, TopologyColumn, View};
 
-pub(super) const REASON_SIBLING: &str = "node(s) were left to a pod of the same controller whose volume is there and that cannot run \
-     beside this one";
+pub(super) const REASON_SIBLING: &str = "node(s) were left to a pod of the same controller \
+     whose volume is there and that cannot run beside this one";
 
 /// The domains that a pod leaves to its siblings.
 #[derive(Default)]

@@ -28,7 +28,10 @@ fn disks_of_two_pods_conflict_as_their_kind_says() {
         let expected = if conflicts { vec![("n1".to_owned(), reason)] } else { vec![] };
         assert_eq!(found.refused, expected, "{one} {two}");
     };
-    let gce = |name: &str, read_only: bool| json!({"gcePersistentDisk": {"pdName": name, "readOnly": read_only}});
+    let gce = |name: &str, read_only: bool| {
+        let disk = json!({"pdName": name, "readOnly": read_only});
+        json!({"gcePersistentDisk": disk})
+    };
     check(gce("d", false), gce("d", true), true);
     check(gce("d", true), gce("d", true), false);
     check(gce("d", false), gce("e", false), false);
@@ -39,7 +42,12 @@ fn disks_of_two_pods_conflict_as_their_kind_says() {
     let iscsi = |iqn: &str, read_only: bool| json!({"iscsi": {"iqn": iqn, "readOnly": read_only}});
     check(iscsi("d", true), iscsi("d", false), true);
     check(iscsi("d", true), iscsi("d", true), false);
-    let rbd = |monitors: &[&str], pool: &str, read_only: bool| json!({"rbd": {"monitors": monitors, "pool": pool, "image": "i", "readOnly": read_only}});
+    let rbd = |monitors: &[&str], pool: &str, read_only: bool| {
+        let image = json!({
+            "monitors": monitors, "pool": pool, "image": "i", "readOnly": read_only,
+        });
+        json!({"rbd": image})
+    };
     check(rbd(&["m", "n"], "p", false), rbd(&["n", "o"], "p", true), true);
     check(rbd(&["m"], "p", false), rbd(&["o"], "p", false), false);
     check(rbd(&["m"], "p", false), rbd(&["m"], "q", false), false);

@@ -1,5 +1,5 @@
-//! The calls of a simulated process: at most one attempt each, never later than allowed, and a reply
-//! to every one of them, as the daemon's are.
+//! The calls of a simulated process: at most one attempt each, never later than allowed, and a
+//! reply to every one of them, as the daemon's are.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -72,8 +72,8 @@ impl Mirror {
         self.answers.push(Arc::new(pod.clone()));
     }
 
-    /// The scheduler reads all answers. They may tell more of a known pod than the watch has. Of one
-    /// that is not known nobody can say whether it is yet to be shown or gone already.
+    /// The scheduler reads all answers. They may tell more of a known pod than the watch has. Of
+    /// one that is not known nobody can say whether it is yet to be shown or gone already.
     pub fn read_answers(&mut self) {
         for pod in std::mem::take(&mut self.answers) {
             let key = Object::Pod(pod.clone()).key();

@@ -1,5 +1,5 @@
-//! Simulation with faults: the scheduler with the daemon's protocols, a model of the API server that
-//! fails in every way we know, and an oracle that checks every step.
+//! Simulation with faults: the scheduler with the daemon's protocols, a model of the API server
+//! that fails in every way we know, and an oracle that checks every step.
 //!
 //! A run is a seed. First faults strike, then they end, then everything has to come right.
 

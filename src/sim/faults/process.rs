@@ -99,7 +99,8 @@ impl Process {
         self.replies.push_back(reply);
     }
 
-    /// Tells the scheduler what has happened, answers first, lets it decide, and lets the feeds ask.
+    /// Tells the scheduler what has happened, answers first, lets it decide, and lets the feeds
+    /// ask.
     pub fn turn(&mut self, now: Instant) -> Turn {
         let mut turn = Turn::default();
         while let Some(reply) = self.replies.pop_front() {

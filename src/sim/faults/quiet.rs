@@ -110,8 +110,8 @@ fn check_queue(checker: &mut Checker, process: &Process, waiting: &[&api::Pod]) 
     }
 }
 
-/// L3: the cache has what the API server has, and the sums are right. `others` are the pods of others
-/// that wait.
+/// L3: the cache has what the API server has, and the sums are right. `others` are the pods of
+/// others that wait.
 fn check_cache(
     checker: &mut Checker,
     process: &Process,

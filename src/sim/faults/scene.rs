@@ -1,5 +1,5 @@
-//! The oracle's own arithmetic: whether a node may take a pod, told from plain objects. It shares no
-//! code with the core and knows only what plans contain.
+//! The oracle's own arithmetic: whether a node may take a pod, told from plain objects. It shares
+//! no code with the core and knows only what plans contain.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

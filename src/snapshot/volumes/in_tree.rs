@@ -190,10 +190,11 @@ fn translated(own: Option<NodeSelector>, labels: &Labels, key: &str) -> Option<N
             add(terms.get_or_insert_default(), key, &zones);
         }
     }
-    if is_beta && let Some(terms) = &mut terms {
-        if has_values(terms, BETA_REGION) {
-            rename(terms, BETA_REGION, REGION);
-        }
+    if is_beta
+        && let Some(terms) = &mut terms
+        && has_values(terms, BETA_REGION)
+    {
+        rename(terms, BETA_REGION, REGION);
     }
     terms
 }

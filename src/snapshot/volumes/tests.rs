@@ -192,8 +192,8 @@ fn room_counts_once_for_a_claim_and_until_somebody_newer_knows_of_it() {
 #[test]
 fn disks_of_old_are_known_by_their_drivers_names() {
     let check = |volume: serde_json::Value, labels: &[(&str, &str)], expected: Option<&str>| {
-        let mut object = api::PersistentVolume::default();
-        object.spec = serde_json::from_value(volume.clone()).unwrap();
+        let spec = serde_json::from_value(volume.clone()).unwrap();
+        let mut object = api::PersistentVolume { spec, ..Default::default() };
         object.metadata.labels = labels.iter().copied().collect();
         let id = InTree::of_volume(&object).and_then(|one| VolumeId::of_in_tree(&one));
         let id = id.map(|id| format!("{} {}", id.driver, id.handle));

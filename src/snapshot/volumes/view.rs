@@ -120,8 +120,9 @@ impl<'a> VolumesView<'a> {
     fn is_taken(&self, volume: &VolumeInfo) -> bool {
         let mut assumed = self.volumes.assumed.of_volume(&volume.name);
         assumed.any(|(pod, _)| !self.removed.contains(pod))
-            || self.added.values().flatten().any(|decision| {
-                matches!(decision, ClaimDecision::Bind { volume: taken, .. } if *taken == volume.name)
+            || self.added.values().flatten().any(|decision| match decision {
+                ClaimDecision::Bind { volume: taken, .. } => *taken == volume.name,
+                ClaimDecision::Provision { .. } => false,
             })
     }
 }
