@@ -286,7 +286,7 @@ fn manifests_of_databases_are_decoded_as_k8s_openapi_does() {
     let kept = [&workloads[..], &[("StorageClass", 1)]].concat();
     assert_kept(&counts, &kept);
     let counts = compare_folder(&data("percona-golden"));
-    assert_kept(&counts, &[("Pod", 1), ("StatefulSet", 12)]);
+    assert_kept(&counts, &[("PersistentVolumeClaim", 1), ("Pod", 1), ("StatefulSet", 12)]);
 }
 
 #[test]

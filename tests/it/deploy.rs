@@ -323,6 +323,8 @@ fn the_role_allows_what_the_daemon_does_and_nothing_else() {
         asked("get", "pods").then_some(())
     });
 
+    wait_for("a renewal of the lease", SOON, || asked("update", "leases").then_some(()));
+
     // API servers that have no streaming lists are asked for ordinary ones.
     let used = used(&plane);
     let listed = used.iter().filter(|(_, _, verb)| verb == "watch");
