@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::model::plain;
+
 /// The path of a field from the root of a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldPath(String);
@@ -14,8 +16,9 @@ impl FieldPath {
 
     /// The field `name` of this value.
     pub fn field(&self, name: &str) -> FieldPath {
+        let name = plain(name);
         if self.0.is_empty() {
-            FieldPath(name.to_owned())
+            FieldPath(name)
         } else {
             FieldPath(format!("{}.{name}", self.0))
         }

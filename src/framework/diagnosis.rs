@@ -6,6 +6,9 @@ use super::refusals::Refusals;
 use super::status::{Code, Status};
 use crate::model::Str;
 
+/// There is nobody to ask.
+const NO_NODES: &str = "no nodes available to schedule pods";
+
 /// What refused a pod on which nodes.
 #[derive(Clone, Debug, Default)]
 pub struct Diagnosis {
@@ -29,7 +32,7 @@ impl Diagnosis {
             return format!("{text} {}.", status.message());
         }
         if self.nodes == 0 {
-            return "no nodes available to schedule pods".to_owned();
+            return NO_NODES.to_owned();
         }
         let mut items: Vec<String> =
             self.reasons().into_iter().map(|(reason, nodes)| format!("{nodes} {reason}")).collect();
@@ -54,6 +57,9 @@ impl Diagnosis {
         if let Some((plugin, status)) = &self.rejected {
             let plugin = plugin.clone().unwrap_or_else(|| self.narrowed_by_text().into());
             return vec![(plugin, status.message().into(), self.nodes)];
+        }
+        if self.nodes == 0 {
+            return vec![("".into(), NO_NODES.into(), 0)];
         }
         let mut rows = Vec::new();
         if self.nodes_outside > 0 {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::plugin::{BindPlugin, PreEnqueuePlugin, QueueSortPlugin, SetPlugin};
+use super::plugin::{BindPlugin, Binding, PreEnqueuePlugin, QueueSortPlugin, SetPlugin};
 use super::registry::{ArgsError, Instance, Registry};
 use super::status::Status;
 use super::{ClusterEvent, Hint, unsupported};
 use crate::config::EffectiveProfile;
 use crate::metrics;
-use crate::model::Str;
+use crate::model::{Instant, Str, plain};
 use crate::snapshot::PodInfo;
 
 /// A profile that is ready to decide.
@@ -22,7 +22,7 @@ pub struct Framework {
     queue_sort: Arc<dyn QueueSortPlugin>,
     pub(super) filters: Vec<(Str, Arc<dyn SetPlugin>)>,
     pub(super) scores: Vec<(Str, Arc<dyn SetPlugin>, i64)>,
-    bind: Arc<dyn BindPlugin>,
+    bind: (Str, Arc<dyn BindPlugin>),
 }
 
 /// Why a profile cannot be built.
@@ -50,11 +50,14 @@ impl Framework {
         let mut framework = Self {
             scheduler_name: profile.scheduler_name.clone(),
             pre_enqueue: Vec::new(),
-            queue_sort: plugins.at("queueSort", &profile.queue_sort, |built| built.queue_sort)?,
+            queue_sort: Arc::new(ContainedSort {
+                plugin: plugins.at("queueSort", &profile.queue_sort, |built| built.queue_sort)?,
+                name: profile.queue_sort.clone(),
+            }),
             filters: Vec::new(),
             scores: Vec::new(),
             bind: match profile.bind.first() {
-                Some(name) => plugins.at("bind", name, |built| built.bind)?,
+                Some(name) => (name.clone(), plugins.at("bind", name, |built| built.bind)?),
                 None => return Err(plugins.no_such("bind", &"".into())),
             },
         };
@@ -85,8 +88,10 @@ impl Framework {
         &self.queue_sort
     }
 
-    pub fn bind(&self) -> &dyn BindPlugin {
-        &*self.bind
+    /// What is written when the pod is bound to the node.
+    pub fn binding(&self, pod: &PodInfo, node: &Str) -> Result<Binding, CycleError> {
+        let (name, plugin) = &self.bind;
+        contained(name, || plugin.binding(pod, node))
     }
 
     /// Whether an event may make a pod schedulable that these plugins have refused.
@@ -103,6 +108,18 @@ impl Framework {
             contained(name, || plugin.hint(pod, event)).unwrap_or(Hint::Queue)
         });
         Hint::queue_if(hints.any(|hint| hint == Hint::Queue))
+    }
+}
+
+/// A queue sort plugin whose panic puts the pod behind all others and does nothing else.
+struct ContainedSort {
+    name: Str,
+    plugin: Arc<dyn QueueSortPlugin>,
+}
+
+impl QueueSortPlugin for ContainedSort {
+    fn key(&self, pod: &PodInfo, since: Instant) -> (i64, u64) {
+        contained(&self.name, || self.plugin.key(pod, since)).unwrap_or((i64::MAX, u64::MAX))
     }
 }
 
@@ -149,6 +166,14 @@ impl CycleError {
     pub(super) fn new(plugin: &Str, reason: impl Into<String>) -> Self {
         Self { plugin: plugin.clone(), reason: reason.into() }
     }
+
+    /// A verdict that ends the cycle: an error, or one that has no place where it was given.
+    pub(super) fn of_status(plugin: &Str, status: &Status) -> Self {
+        match status.reasons.is_empty() {
+            true => Self::new(plugin, format!("the plugin said {:?} without a reason", status.code)),
+            false => Self::new(plugin, status.message()),
+        }
+    }
 }
 
 impl From<CycleError> for Status {
@@ -163,6 +188,7 @@ pub(super) fn contained<T>(name: &Str, stage: impl FnOnce() -> T) -> Result<T, C
         metrics::plugin_misbehaved(name, "panic");
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        CycleError::new(name, format!("the plugin panicked: {}", text.unwrap_or_default()))
+        let text = plain(&text.unwrap_or_default());
+        CycleError::new(name, format!("the plugin panicked: {text}"))
     })
 }

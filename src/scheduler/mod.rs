@@ -27,7 +27,7 @@ pub use self::event::{Change, Event, Reply};
 pub use self::report::Refusal;
 use crate::cache::Cache;
 use crate::config::EffectiveConfiguration;
-use crate::framework::{Diagnosis, Framework, ProfileError, Registry};
+use crate::framework::{CycleError, Diagnosis, Framework, ProfileError, Registry};
 use crate::metrics;
 use crate::model::{Instant, Str};
 use crate::queue::{BackoffLimits, Lengths, Queue, QueuedPod};
@@ -156,6 +156,7 @@ impl Scheduler {
         };
         if pod.terminating {
             self.report_deleting(pod, now);
+            self.note_refusal(pod, &"".into(), "the pod is being deleted");
             self.queue.remove(&pod.uid);
             return false;
         }
@@ -172,9 +173,8 @@ impl Scheduler {
             }
             Verdict::Failed(error) => {
                 attempt.end("error", &pod.scheduler_name);
-                tracing::warn!(pod = %pod.key, %error, "A scheduling cycle failed.");
-                self.report_failure(pod, "SchedulerError", &error.to_string(), now);
                 self.queue.fail(&pod.uid, now);
+                self.fail(pod, &error, now);
             }
         }
         false
@@ -202,6 +202,20 @@ impl Scheduler {
         self.refusals.insert(pod.uid.clone(), Refusal::rows(diagnosis));
         self.report_failure(pod, "Unschedulable", &diagnosis.message(), now);
         self.queue.refuse(&pod.uid, diagnosis.unschedulable_plugins(), now);
+    }
+
+    /// Tells that a plugin failed on a pod, which is tried again.
+    fn fail(&mut self, pod: &Arc<PodInfo>, error: &CycleError, now: Instant) {
+        tracing::warn!(pod = %pod.key, %error, "A scheduling cycle failed.");
+        self.note_refusal(pod, &error.plugin, &error.reason);
+        self.report_failure(pod, "SchedulerError", &error.to_string(), now);
+    }
+
+    /// Notes what keeps a pod from any node, whichever it is.
+    fn note_refusal(&mut self, pod: &PodInfo, plugin: &Str, reason: &str) {
+        let nodes = self.cache.snapshot.nodes().present().len();
+        let refusal = Refusal { plugin: plugin.clone(), nodes, reason: reason.into() };
+        self.refusals.insert(pod.uid.clone(), vec![refusal]);
     }
 
     /// Carries out one step of a binding machine.
@@ -248,7 +262,14 @@ impl Scheduler {
         };
         // The cache may know of a newer version than the decision did, from our own writes.
         let pod = self.cache.pod(uid).unwrap_or(&binding.pod);
-        let written = framework.bind().binding(pod, &binding.node);
+        let written = match framework.binding(pod, &binding.node) {
+            Ok(written) => written,
+            Err(error) => {
+                let pod = binding.pod.clone();
+                self.roll_back(uid, Requeue::AfterBackoff, now);
+                return self.fail(&pod, &error, now);
+            }
+        };
         binding.posted_version = written.resource_version.clone();
         binding.posts += 1;
         let op = Op::Bind {

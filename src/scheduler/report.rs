@@ -12,6 +12,10 @@ use crate::metrics;
 use crate::model::{Instant, Str};
 use crate::snapshot::PodInfo;
 
+/// A pod carries its message in its status, and every watcher of it reads that. Usual ones have
+/// a few hundred bytes.
+const MESSAGE_BYTES_MAX: usize = 32 << 10;
+
 /// One reason of one plugin, and on how many nodes it stood in the way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Refusal {
@@ -36,6 +40,7 @@ impl Scheduler {
         message: &str,
         now: Instant,
     ) {
+        let message = cut(message);
         self.record(pod, "Warning", "FailedScheduling", "Scheduling", message, now);
         let condition = Condition {
             reason: reason.into(),
@@ -91,4 +96,10 @@ impl Scheduler {
         };
         self.emit(Op::Record { note }, now);
     }
+}
+
+/// The part of a message that is told.
+fn cut(message: &str) -> &str {
+    let end = message.floor_char_boundary(MESSAGE_BYTES_MAX);
+    message.get(..end).unwrap_or_default()
 }

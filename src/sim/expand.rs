@@ -3,18 +3,32 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::decode::Objects;
-use crate::api::{self, ObjectMeta, OwnerReference, PodTemplate};
+use crate::api::{self, Object, ObjectMeta, OwnerReference, PodTemplate};
 use crate::model::{
     NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PodKey, Str, Toleration,
 };
 
 /// A workload may ask for this many pods. More is a misprint, or more than a simulation serves.
 const REPLICAS_MAX: i32 = 200_000;
+/// All workloads together may ask for this many pods: several times what Kubernetes supports.
+const PODS_MAX: i64 = 1_000_000;
+
+/// A workload that asks for a number of pods that cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum ExpandError {
+    #[error("{workload}: {field}: {value}: expected a number from 0 to {REPLICAS_MAX}")]
+    Replicas { workload: String, field: &'static str, value: i32 },
+    #[error(
+        "{workload}: with its {value} pods the workloads ask for more than {PODS_MAX} pods together"
+    )]
+    TooMany { workload: String, value: i32 },
+}
 
 /// The pods that the controllers of a cluster would still create, in the order of the objects.
 ///
 /// A Deployment whose ReplicaSets are known leaves the work to them.
-pub fn missing_pods(objects: &Objects) -> Vec<api::Pod> {
+pub fn missing_pods(objects: &Objects) -> Result<Vec<api::Pod>, ExpandError> {
+    check_numbers(objects)?;
     let existing = Existing::new(&objects.pods);
     let mut pods = Vec::new();
     for set in &objects.stateful_sets {
@@ -49,7 +63,48 @@ pub fn missing_pods(objects: &Objects) -> Vec<api::Pod> {
         pods.extend(existing.daemon_set(set, &objects.nodes));
     }
     give_priorities(&mut pods, objects);
-    pods
+    Ok(pods)
+}
+
+/// Refuses impossible numbers before a single pod is made.
+fn check_numbers(objects: &Objects) -> Result<(), ExpandError> {
+    let mut total = 0;
+    for set in &objects.stateful_sets {
+        check(objects, set, "spec.replicas", set.spec.replicas, &mut total)?;
+    }
+    for set in &objects.replica_sets {
+        check(objects, set, "spec.replicas", set.spec.replicas, &mut total)?;
+    }
+    for deployment in &objects.deployments {
+        check(objects, deployment, "spec.replicas", deployment.spec.replicas, &mut total)?;
+    }
+    for job in &objects.jobs {
+        check(objects, job, "spec.completions", job.spec.completions, &mut 0)?;
+        check(objects, job, "spec.parallelism", job.spec.parallelism, &mut total)?;
+    }
+    Ok(())
+}
+
+fn check<T: Object>(
+    objects: &Objects,
+    workload: &T,
+    field: &'static str,
+    wanted: Option<i32>,
+    total: &mut i64,
+) -> Result<(), ExpandError> {
+    let value = wanted.unwrap_or(1);
+    let name = || {
+        let place = objects.place_of(workload).map(|place| format!("{place}: "));
+        format!("{}{} {}", place.unwrap_or_default(), T::KIND, workload.key())
+    };
+    if !(0..=REPLICAS_MAX).contains(&value) {
+        return Err(ExpandError::Replicas { workload: name(), field, value });
+    }
+    *total += i64::from(value);
+    if *total > PODS_MAX {
+        return Err(ExpandError::TooMany { workload: name(), value });
+    }
+    Ok(())
 }
 
 /// The pods that are there already, by name and by owner.
@@ -66,7 +121,7 @@ impl Existing {
         let mut existing =
             Self { names: BTreeSet::new(), owned: BTreeMap::new(), nodes: BTreeSet::new() };
         for pod in pods {
-            existing.names.insert(api::Object::key(pod));
+            existing.names.insert(pod.key());
             if let Some(owner) = pod.metadata.controller().filter(|_| !pod.is_terminal()) {
                 let namespace = pod.metadata.namespace.clone();
                 let key = (namespace.clone(), owner.kind.clone(), owner.name.clone());
@@ -97,7 +152,7 @@ impl Existing {
             mount_claims(&mut pod, &set.spec.volume_claim_templates);
             pod
         });
-        pods.filter(|pod| !self.names.contains(&api::Object::key(pod))).collect()
+        pods.filter(|pod| !self.names.contains(&pod.key())).collect()
     }
 
     fn replicas(
@@ -136,7 +191,7 @@ impl Existing {
         let missing = wanted - self.owned.get(&key).copied().unwrap_or(0);
         let names = (0_u32..).map(|number| format!("{}-{number}", meta.name));
         let pods = names.map(|name| pod(template, meta, &name, owner));
-        let free = pods.filter(|pod| !self.names.contains(&api::Object::key(pod)));
+        let free = pods.filter(|pod| !self.names.contains(&pod.key()));
         free.take(usize::try_from(missing).unwrap_or(0)).collect()
     }
 
@@ -179,7 +234,7 @@ fn give_priorities(pods: &mut [api::Pod], objects: &Objects) {
 }
 
 fn replicas(wanted: Option<i32>) -> i32 {
-    wanted.unwrap_or(1).clamp(0, REPLICAS_MAX)
+    wanted.unwrap_or(1)
 }
 
 fn owner(api_version: &str, kind: &str, meta: &ObjectMeta) -> OwnerReference {

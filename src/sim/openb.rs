@@ -3,6 +3,8 @@
 //! GPUs are counted in thousandths, because pods share them: a pod with `num_gpu` 1 and `gpu_milli`
 //! 460 takes 460, one with `num_gpu` 4 takes 4000. The trace knows no racks, zones or owners.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -56,20 +58,32 @@ struct PodRow {
 
 /// The nodes of the trace.
 pub fn read_nodes(path: &Path) -> Result<Vec<api::Node>, TraceError> {
-    Ok(rows::<NodeRow>(path)?.into_iter().map(node).collect())
+    open(path).and_then(nodes).map_err(|source| TraceError::Read { path: path.to_owned(), source })
 }
 
 /// The pods of the trace, in the order in which they were created.
 pub fn read_pods(path: &Path) -> Result<Vec<api::Pod>, TraceError> {
-    let mut rows = rows::<PodRow>(path)?;
+    open(path).and_then(pods).map_err(|source| TraceError::Read { path: path.to_owned(), source })
+}
+
+/// The nodes of a text.
+pub fn nodes(text: impl Read) -> Result<Vec<api::Node>, csv::Error> {
+    Ok(rows::<NodeRow>(text)?.into_iter().map(node).collect())
+}
+
+/// The pods of a text, in the order in which they were created.
+pub fn pods(text: impl Read) -> Result<Vec<api::Pod>, csv::Error> {
+    let mut rows = rows::<PodRow>(text)?;
     rows.sort_by_key(|row| row.creation_time);
     Ok(rows.into_iter().map(pod).collect())
 }
 
-fn rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, TraceError> {
-    let failed = |source| TraceError::Read { path: path.to_owned(), source };
-    let mut reader = csv::Reader::from_path(path).map_err(failed)?;
-    reader.deserialize().collect::<Result<_, _>>().map_err(failed)
+fn open(path: &Path) -> Result<File, csv::Error> {
+    Ok(File::open(path)?)
+}
+
+fn rows<T: DeserializeOwned>(text: impl Read) -> Result<Vec<T>, csv::Error> {
+    csv::Reader::from_reader(text).deserialize().collect()
 }
 
 fn node(row: NodeRow) -> api::Node {

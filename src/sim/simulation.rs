@@ -1,8 +1,9 @@
 //! From an experiment or a snapshot to a finished run.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::expand::missing_pods;
+use super::expand::{ExpandError, missing_pods};
 use super::experiment::{Experiment, ExperimentError, Run, Trace};
 use super::input::{InputError, read_snapshot};
 use super::openb::{self, TraceError};
@@ -21,6 +22,8 @@ pub enum SimulationError {
     Experiment(#[from] ExperimentError),
     #[error(transparent)]
     Input(#[from] InputError),
+    #[error(transparent)]
+    Expand(#[from] ExpandError),
     #[error(transparent)]
     Trace(#[from] TraceError),
     #[error(transparent)]
@@ -122,7 +125,7 @@ impl Simulation {
     ) -> Result<RunReport, SimulationError> {
         let scheduler = Scheduler::new(&self.configuration, registry, self.seed)?;
         let mut world = World::new(scheduler, Delays::default(), self.seed);
-        let (mut objects, pending) = self.cluster(run);
+        let (mut objects, pending) = self.cluster(run)?;
         let waiting: Vec<_> = pending.iter().map(Object::key).collect();
         for pod in objects.pods.drain(..) {
             world.list_pod(pod);
@@ -143,7 +146,7 @@ impl Simulation {
     }
 
     /// The cluster of one run, and the pods that come to it.
-    fn cluster(&self, run: &Run) -> (Objects, Vec<api::Pod>) {
+    fn cluster(&self, run: &Run) -> Result<(Objects, Vec<api::Pod>), SimulationError> {
         let mut objects = self.objects.clone();
         let percent = run.nodes_percent as usize;
         let mut share = 0;
@@ -154,7 +157,7 @@ impl Simulation {
             taken
         });
         let profile = self.profile();
-        let missing = missing_pods(&objects);
+        let missing = missing_pods(&objects)?;
         let (mut pending, placed): (Vec<_>, Vec<_>) = std::mem::take(&mut objects.pods)
             .into_iter()
             .chain(missing)
@@ -162,7 +165,7 @@ impl Simulation {
         objects.pods = placed;
         // Whoever was meant to schedule them, here it is us.
         pending.iter_mut().for_each(|pod| pod.spec.scheduler_name = profile.clone());
-        (objects, pending)
+        Ok((objects, pending))
     }
 }
 
@@ -176,7 +179,8 @@ fn read_configuration(
             .map_err(SimulationError::DefaultConfiguration);
     };
     let path = file.to_owned();
-    let text = std::fs::read_to_string(file)
+    let text = File::open(file)
+        .and_then(crate::config::read)
         .map_err(|source| SimulationError::ReadConfiguration { path: path.clone(), source })?;
     crate::config::load(&text, &catalog)
         .map_err(|source| SimulationError::Configuration { path, source })

@@ -53,7 +53,7 @@ pub struct Snapshot {
     terms: TermIndex,
     namespaces: Namespaces,
     pub owners: Owners,
-    topology: RefCell<FxHashMap<Str, Arc<TopologyColumn>>>,
+    topology: RefCell<Topology>,
     matches: RefCell<MatchCounts>,
     /// The pods for which nodes were set aside, by the node's name.
     nominated: BTreeMap<Str, BTreeMap<Str, Arc<PodInfo>>>,
@@ -76,6 +76,15 @@ struct Pods {
 /// that name keys at random.
 const TOPOLOGY_KEYS_MAX: usize = 64;
 
+/// What is known of topology, until a node's labels change.
+#[derive(Debug, Default)]
+struct Topology {
+    columns: FxHashMap<Str, Arc<TopologyColumn>>,
+    /// The label keys of all nodes. Pods may name any others, which all have this one column.
+    keys: Option<FxHashSet<Str>>,
+    nowhere: Arc<TopologyColumn>,
+}
+
 #[derive(Debug)]
 struct Placed {
     pod: Arc<PodInfo>,
@@ -91,9 +100,11 @@ impl Snapshot {
     pub fn set_node(&mut self, node: NodeInfo) -> Option<Arc<NodeInfo>> {
         let place = self.nodes.place_of(&node.name);
         let labels = node.labels.clone();
+        let resources = self.nodes.columns.resources_len();
         let old = self.nodes.set(place, node);
+        self.count_resources_from(resources);
         if old.as_ref().is_none_or(|old| old.labels != labels) {
-            self.topology.get_mut().clear();
+            *self.topology.get_mut() = Topology::default();
         }
         old
     }
@@ -107,7 +118,7 @@ impl Snapshot {
     /// Removes a node. Its pods keep counting until they are gone themselves.
     pub fn remove_node(&mut self, name: &str) -> Option<Arc<NodeInfo>> {
         let old = self.nodes.unset(self.nodes.find(name)?);
-        self.topology.get_mut().clear();
+        *self.topology.get_mut() = Topology::default();
         old
     }
 
@@ -224,6 +235,18 @@ impl Snapshot {
         }
     }
 
+    /// Counts what pods take of resources that no node offered before.
+    fn count_resources_from(&mut self, first: usize) {
+        if self.nodes.columns.resources_len() == first {
+            return;
+        }
+        for Placed { pod, node } in self.pods.placed.iter().flatten() {
+            if !self.nodes.columns.add_from(first, *node, &pod.usage) {
+                self.nodes.inexact.insert(*node);
+            }
+        }
+    }
+
     /// Adds up the pods of a node of which a sum had left its range.
     fn sum_anew(&mut self, node: NodeIndex) {
         self.nodes.columns.clear_requested(node);
@@ -241,16 +264,23 @@ impl Snapshot {
     }
 
     fn topology(&self, key: &Str) -> Arc<TopologyColumn> {
-        let mut columns = self.topology.borrow_mut();
+        let mut topology = self.topology.borrow_mut();
+        let Topology { columns, keys, nowhere } = &mut *topology;
         if let Some(column) = columns.get(key) {
             return column.clone();
+        }
+        let places = (0..self.nodes.places()).map(NodeIndex::from_usize);
+        let labels = places.map(|node| &self.nodes.info(node).labels);
+        let keys = keys.get_or_insert_with(|| {
+            labels.clone().flat_map(Labels::iter).map(|(key, _)| key.clone()).collect()
+        });
+        if !keys.contains(key) {
+            return nowhere.clone();
         }
         if columns.len() >= TOPOLOGY_KEYS_MAX {
             columns.clear();
         }
-        let places = (0..self.nodes.places()).map(NodeIndex::from_usize);
-        let values = places.map(|node| self.nodes.info(node).labels.get(key));
-        let column = Arc::new(TopologyColumn::new(values));
+        let column = Arc::new(TopologyColumn::new(labels.map(|labels| labels.get(key))));
         columns.insert(key.clone(), column.clone());
         column
     }

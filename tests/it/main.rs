@@ -5,8 +5,10 @@
 
 #[cfg(feature = "kubernetes")]
 mod api_decoding;
+mod bad_input;
 mod check_config;
 mod contract;
+mod corpora;
 #[cfg(feature = "kubernetes")]
 mod control_plane;
 #[cfg(feature = "kubernetes")]

@@ -16,8 +16,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 pub use error::{DecodeError, ObjectName, Place};
-use error::{FieldProblem, cropped};
+use error::FieldProblem;
 pub use objects::Objects;
+
+use crate::model::plain;
 
 /// What the export of kube-scheduler-simulator calls its lists, in the order of our kinds.
 const EXPORT: [(&str, &str, &str); 7] = [
@@ -152,7 +154,7 @@ fn add_object(
     if let (Some(kind), Some(_)) = (&envelope.kind, envelope.items)
         && kind.ends_with("List")
     {
-        return Err(DecodeError::NestedList { place, kind: cropped(kind.clone()) });
+        return Err(DecodeError::NestedList { place, kind: plain(kind) });
     }
     let own_group = envelope.api_version.as_deref().map(group_of);
     match (&envelope.kind, item_kind) {
