@@ -38,7 +38,7 @@ pub const ENTRIES: [Entry; 10] = [
 ];
 
 /// Turns of the scheduler after the last event: a pod that waits for nothing is bound in a few.
-const TURNS: u64 = 64;
+const TURNS: u64 = 8;
 /// An experiment is made out only if it is this small.
 const NODES_MADE_MAX: u32 = 100;
 
@@ -274,9 +274,8 @@ fn turn(scheduler: &mut Scheduler) {
 /// A scheduler with a small cluster.
 fn scheduler() -> Scheduler {
     static CLUSTER: OnceLock<api::Objects> = OnceLock::new();
-    let cluster = CLUSTER.get_or_init(|| {
-        api::decode(include_str!("cluster.yaml"), Format::Yaml).unwrap()
-    });
+    let cluster =
+        CLUSTER.get_or_init(|| api::decode(include_str!("cluster.yaml"), Format::Yaml).unwrap());
     let (configuration, registry) = defaults();
     let mut scheduler = Scheduler::new(configuration, registry, 0).unwrap();
     for node in &cluster.nodes {

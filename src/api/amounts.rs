@@ -1,13 +1,13 @@
 //! Amounts by resource name, as pods ask for them and nodes offer them: never less than nothing.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Error, MapAccess, Visitor};
+use serde::de::value::StrDeserializer;
+use serde::de::{Error, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::pod::ResourceList;
-use crate::model::{Quantity, Str};
+use crate::model::{Quantity, Str, quoted};
 
 /// Reads amounts and refuses negative ones, as the API server does: a pod that asks for less than
 /// nothing would make room on its node for others.
@@ -23,14 +23,57 @@ struct Amounts;
 /// One amount.
 struct Amount(Quantity);
 
+struct AmountVisitor;
+
+impl Amount {
+    /// Takes the quantity, unless it is negative; `written` is what the error calls it.
+    fn of<E: Error>(quantity: Quantity, written: &str) -> Result<Self, E> {
+        if quantity.sign() < 0 {
+            return Err(E::custom(format_args!(
+                "{}: an amount is never negative",
+                quoted(written)
+            )));
+        }
+        Ok(Self(quantity))
+    }
+}
+
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let amount = Quantity::deserialize(deserializer)?;
-        if amount.sign() < 0 {
-            let amount = amount.to_string();
-            return Err(D::Error::custom(format_args!("{amount:?}: an amount is never negative")));
-        }
-        Ok(Self(amount))
+        deserializer.deserialize_any(AmountVisitor)
+    }
+}
+
+impl Visitor<'_> for AmountVisitor {
+    type Value = Amount;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a quantity")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Amount, E> {
+        let deserializer: StrDeserializer<'_, E> = text.into_deserializer();
+        Amount::of(Quantity::deserialize(deserializer)?, text)
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Amount, E> {
+        Amount::of(Quantity::from_units(number), &number.to_string())
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Amount, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Amount, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_unit<E>(self) -> Result<Amount, E> {
+        Ok(Amount(Quantity::default()))
+    }
+
+    fn visit_none<E>(self) -> Result<Amount, E> {
+        Ok(Amount(Quantity::default()))
     }
 }
 
@@ -54,8 +97,8 @@ impl<'de> Visitor<'de> for Amounts {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ResourceList, A::Error> {
-        let mut amounts: BTreeMap<Str, Quantity> = BTreeMap::new();
-        while let Some((name, Amount(amount))) = map.next_entry()? {
+        let mut amounts = ResourceList::new();
+        while let Some((name, Amount(amount))) = map.next_entry::<Str, Amount>()? {
             amounts.insert(name, amount);
         }
         Ok(amounts)

@@ -9,6 +9,7 @@ use comfy_table::Table;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{FOUND, Output, new_table, print, print_json};
+use crate::model::plain;
 use crate::plugins::registry;
 use crate::sim::report::{PodReport, Report, RunReport};
 use crate::sim::simulation::Simulation;
@@ -125,7 +126,7 @@ fn spread_table(run: &RunReport) -> Table {
             level.map_or("-".to_owned(), |l| format!("{} (over {})", l.max, l.domains))
         };
         table.add_row([
-            format!("{}/{}", spread.namespace, spread.workload),
+            plain(&format!("{}/{}", spread.namespace, spread.workload)),
             spread.placed.to_string(),
             level("host"),
             level("rack"),
@@ -143,13 +144,13 @@ fn pending_text(pods: &[PodReport]) -> String {
     }
     let mut table = new_table(&["pending pod", "nodes", "refused by", "because"]);
     for pod in waiting.iter().take(PENDING_SHOWN_MAX) {
-        let name = format!("{}/{}", pod.namespace, pod.name);
+        let name = plain(&format!("{}/{}", pod.namespace, pod.name));
         for (index, refusal) in pod.refusals.iter().enumerate() {
             table.add_row([
                 if index == 0 { name.clone() } else { String::new() },
                 refusal.nodes.to_string(),
                 refusal.plugin.to_string(),
-                refusal.reason.to_string(),
+                plain(&refusal.reason),
             ]);
         }
     }

@@ -17,11 +17,7 @@ impl FieldPath {
     /// The field `name` of this value.
     pub fn field(&self, name: &str) -> FieldPath {
         let name = plain(name);
-        if self.0.is_empty() {
-            FieldPath(name)
-        } else {
-            FieldPath(format!("{}.{name}", self.0))
-        }
+        if self.0.is_empty() { FieldPath(name) } else { FieldPath(format!("{}.{name}", self.0)) }
     }
 
     /// The element `index` of this list.

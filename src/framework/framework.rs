@@ -170,7 +170,9 @@ impl CycleError {
     /// A verdict that ends the cycle: an error, or one that has no place where it was given.
     pub(super) fn of_status(plugin: &Str, status: &Status) -> Self {
         match status.reasons.is_empty() {
-            true => Self::new(plugin, format!("the plugin said {:?} without a reason", status.code)),
+            true => {
+                Self::new(plugin, format!("the plugin said {:?} without a reason", status.code))
+            }
             false => Self::new(plugin, status.message()),
         }
     }

@@ -214,7 +214,8 @@ impl Scheduler {
     /// Notes what keeps a pod from any node, whichever it is.
     fn note_refusal(&mut self, pod: &PodInfo, plugin: &Str, reason: &str) {
         let nodes = self.cache.snapshot.nodes().present().len();
-        let refusal = Refusal { plugin: plugin.clone(), nodes, reason: reason.into() };
+        let reason = report::cut(reason).into();
+        let refusal = Refusal { plugin: plugin.clone(), nodes, reason };
         self.refusals.insert(pod.uid.clone(), vec![refusal]);
     }
 

@@ -27,7 +27,12 @@ pub struct Refusal {
 impl Refusal {
     pub fn rows(diagnosis: &Diagnosis) -> Vec<Self> {
         let rows = diagnosis.by_plugin().into_iter();
-        rows.map(|(plugin, reason, nodes)| Self { plugin, nodes, reason }).collect()
+        let row = |(plugin, reason, nodes): (Str, Str, usize)| Self {
+            plugin,
+            nodes,
+            reason: cut(&reason).into(),
+        };
+        rows.map(row).collect()
     }
 }
 
@@ -99,7 +104,7 @@ impl Scheduler {
 }
 
 /// The part of a message that is told.
-fn cut(message: &str) -> &str {
+pub(super) fn cut(message: &str) -> &str {
     let end = message.floor_char_boundary(MESSAGE_BYTES_MAX);
     message.get(..end).unwrap_or_default()
 }

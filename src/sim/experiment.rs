@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::api::{self, NodeSpec, NodeStatus, ObjectMeta, ResourceList};
+use crate::config::{self, ConfigError, FieldPath};
 use crate::model::{Str, Taint, plain, quoted};
 
 pub const API_VERSION: &str = "quorate.dev/v1alpha1";
@@ -107,6 +109,8 @@ pub enum ExperimentError {
     TooLarge { path: PathBuf, bytes_max: u64 },
     #[error("{path}: {reason}", path = .path.display())]
     Syntax { path: PathBuf, reason: String },
+    #[error("{path}: {source}", path = .path.display())]
+    Field { path: PathBuf, source: ConfigError },
     #[error("{path}: {field}: {value}: expected {expected}", path = .path.display())]
     Invalid { path: PathBuf, field: String, value: String, expected: String },
 }
@@ -129,10 +133,12 @@ impl Experiment {
         if text.len() as u64 > FILE_BYTES_MAX {
             return Err(ExperimentError::TooLarge { path, bytes_max: FILE_BYTES_MAX });
         }
-        let experiment: Self = serde_saphyr::from_str(text).map_err(|error| {
-            let reason = error.without_snippet().to_string();
-            ExperimentError::Syntax { path, reason: plain(&reason) }
+        let document: Value = serde_saphyr::from_str(text).map_err(|error| {
+            let reason = plain(&error.without_snippet().to_string());
+            ExperimentError::Syntax { path: path.clone(), reason }
         })?;
+        let experiment: Self = config::decode(&document, &FieldPath::root())
+            .map_err(|source| ExperimentError::Field { path, source })?;
         experiment.validate(file)?;
         Ok(experiment)
     }

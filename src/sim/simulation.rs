@@ -12,7 +12,7 @@ use super::world::{Delays, World};
 use crate::api::decode::{DecodeError, Objects};
 use crate::api::{self, Object};
 use crate::config::{ConfigError, EffectiveConfiguration};
-use crate::framework::{ProfileError, Registry};
+use crate::framework::{Framework, ProfileError, Registry};
 use crate::model::{Instant, Str};
 use crate::scheduler::{Change, Event, Scheduler};
 
@@ -34,6 +34,9 @@ pub enum SimulationError {
     ReadConfiguration { path: PathBuf, source: std::io::Error },
     #[error("{path}: {source}", path = .path.display())]
     Configuration { path: PathBuf, source: ConfigError },
+    /// Only the plugins can judge their arguments.
+    #[error("{path}: {source}", path = .path.display())]
+    Plugins { path: PathBuf, source: ProfileError },
     #[error("{0}")]
     DefaultConfiguration(ConfigError),
 }
@@ -182,8 +185,13 @@ fn read_configuration(
     let text = File::open(file)
         .and_then(crate::config::read)
         .map_err(|source| SimulationError::ReadConfiguration { path: path.clone(), source })?;
-    crate::config::load(&text, &catalog)
-        .map_err(|source| SimulationError::Configuration { path, source })
+    let configuration = crate::config::load(&text, &catalog)
+        .map_err(|source| SimulationError::Configuration { path: path.clone(), source })?;
+    for profile in &configuration.profiles {
+        Framework::new(profile, registry)
+            .map_err(|source| SimulationError::Plugins { path: path.clone(), source })?;
+    }
+    Ok(configuration)
 }
 
 fn read_trace(trace: &Trace, folder: &Path, objects: &mut Objects) -> Result<(), SimulationError> {

@@ -153,8 +153,8 @@ impl World {
     /// Whether only time could change anything, and nothing that it could change.
     fn is_quiet(&self) -> bool {
         let queue = self.scheduler.queue_lengths();
-        let may_change = queue.active > 0
-            || queue.backoff > 0 && self.fruitless_tries < FRUITLESS_TRIES_MAX;
+        let may_change =
+            queue.active > 0 || queue.backoff > 0 && self.fruitless_tries < FRUITLESS_TRIES_MAX;
         self.under_way.is_empty() && self.scheduler.in_flight() == 0 && !may_change
     }
 

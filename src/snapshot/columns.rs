@@ -183,9 +183,9 @@ impl Columns {
             (ResourceId::EPHEMERAL_STORAGE, resources.ephemeral_storage),
         ];
         let scalars = resources.scalar.iter();
-        amounts.extend(scalars.filter_map(|(name, amount)| {
-            Some((self.scalars.get(name).copied()?, *amount))
-        }));
+        amounts.extend(
+            scalars.filter_map(|(name, amount)| Some((self.scalars.get(name).copied()?, *amount))),
+        );
         amounts
     }
 

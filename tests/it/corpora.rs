@@ -19,8 +19,22 @@ const WOUNDS_MAX: usize = 4;
 const BYTES_MAX: usize = 64 << 10;
 
 /// What makes texts into other texts.
-const PIECES: [&str; 14] =
-    ["\"", "{", "}", "[", "]", ":", ",", "-", "null", "0", "9223372036854775808", "1e999", "\u{0}", "&a *a"];
+const PIECES: [&str; 14] = [
+    "\"",
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    ",",
+    "-",
+    "null",
+    "0",
+    "9223372036854775808",
+    "1e999",
+    "\u{0}",
+    "&a *a",
+];
 
 #[test]
 fn the_corpora_and_damaged_copies_of_them_break_no_promise() {

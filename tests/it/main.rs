@@ -8,9 +8,9 @@ mod api_decoding;
 mod bad_input;
 mod check_config;
 mod contract;
-mod corpora;
 #[cfg(feature = "kubernetes")]
 mod control_plane;
+mod corpora;
 #[cfg(feature = "kubernetes")]
 mod end_to_end;
 mod tidy;

@@ -6,6 +6,7 @@
 
 mod error;
 mod objects;
+mod strict;
 #[cfg(test)]
 mod tests;
 mod yaml;
@@ -15,9 +16,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-pub use error::{DecodeError, ObjectName, Place};
 use error::FieldProblem;
+pub use error::{DecodeError, ObjectName, Place};
 pub use objects::Objects;
+use strict::Strict;
 
 use crate::model::plain;
 
@@ -179,9 +181,10 @@ fn object<'a, T: Deserialize<'a>>(text: &'a RawValue, place: &Place) -> Result<T
 
 /// Reads a value. Following the path costs time, so that is done only where there is an error.
 fn typed<'a, T: Deserialize<'a>>(text: &'a RawValue) -> Result<T, FieldProblem> {
-    serde_json::from_str(text.get()).or_else(|_| {
+    let mut deserializer = serde_json::Deserializer::from_str(text.get());
+    T::deserialize(Strict(&mut deserializer)).or_else(|_| {
         let mut deserializer = serde_json::Deserializer::from_str(text.get());
-        serde_path_to_error::deserialize(&mut deserializer).map_err(FieldProblem::new)
+        serde_path_to_error::deserialize(Strict(&mut deserializer)).map_err(FieldProblem::new)
     })
 }
 

@@ -108,9 +108,8 @@ impl Case {
         set(container, &self.requests);
         let affinity = "requiredDuringSchedulingIgnoredDuringExecution";
         let list = |list: &Value| json!({affinity: list});
-        let term = |field: &str, list: &Value| {
-            json!({affinity: {"nodeSelectorTerms": [{field: list}]}})
-        };
+        let term =
+            |field: &str, list: &Value| json!({affinity: {"nodeSelectorTerms": [{field: list}]}});
         let of = |field: &str, value: Option<Value>| {
             value.map(|value| json!({"affinity": {field: value}}))
         };

@@ -47,7 +47,8 @@ fn pod_metadata(name: &str, input: &mut Input) -> bool {
 
 fn pod_spec(name: &str, input: &mut Input) -> bool {
     let requests = |requests: Value| {
-        json!({"containers": [{"name": "c", "resources": {"requests": requests}}]})
+        let container = json!({"name": "c", "resources": {"requests": requests}});
+        json!({"containers": [container]})
     };
     let container = |n| json!({"name": format!("c{n}"), "resources": {"requests": {"cpu": "1m"}}});
     let change = match name {
@@ -96,7 +97,8 @@ fn pod_terms(name: &str, input: &mut Input) -> bool {
     let preferred = "preferredDuringSchedulingIgnoredDuringExecution";
     let away = |terms: Value| json!({"affinity": {"podAntiAffinity": {required: terms}}});
     let term = |key: String, app: String| {
-        json!({"topologyKey": key, "labelSelector": {"matchLabels": {"app": app}}})
+        let selector = json!({"matchLabels": {"app": app}});
+        json!({"topologyKey": key, "labelSelector": selector})
     };
     let node_term = |n| json!({"matchExpressions": [expression(n)]});
     let spread = |key: String| {

@@ -35,8 +35,7 @@ fn check_all(group: &str, check: impl Fn(usize, &Case) -> Result<(), String>) {
 #[test]
 fn there_are_more_than_two_hundred_cases_and_each_has_a_name_of_its_own() {
     let groups = GROUPS.iter().chain(&["config"]);
-    let names: Vec<String> =
-        groups.flat_map(|group| cases(group)).map(|case| case.name).collect();
+    let names: Vec<String> = groups.flat_map(|group| cases(group)).map(|case| case.name).collect();
     assert!(names.len() > 250, "{}", names.len());
     let different: BTreeSet<&String> = names.iter().collect();
     assert_eq!(different.len(), names.len());

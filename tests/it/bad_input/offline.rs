@@ -130,10 +130,14 @@ fn report(files: &Files) -> Result<Value, String> {
     match report {
         Ok(report) => Ok(serde_json::to_value(report).unwrap()),
         Err(error) => {
-            let chain = std::iter::successors(Some(&error as &dyn std::error::Error), |error| {
-                error.source()
-            });
-            Err(chain.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+            let mut line = error.to_string();
+            let mut cause = std::error::Error::source(&error);
+            while let Some(error) = cause {
+                let text = error.to_string();
+                line = if line.ends_with(&text) { line } else { format!("{line}: {text}") };
+                cause = error.source();
+            }
+            Err(line)
         }
     }
 }

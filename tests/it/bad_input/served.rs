@@ -22,7 +22,9 @@ const ADMITTED_MIN: usize = 80;
 fn odd_pods_that_an_api_server_takes_are_bound_or_told_why_and_hurt_nobody() {
     let plane = borrow();
     let cluster = plane.cluster();
-    ["quorate-system", "db", "nowhere"].map(|name| cluster.create_namespace(name));
+    for name in ["quorate-system", "db", "nowhere"] {
+        cluster.create_namespace(name);
+    }
     let nodes: Vec<_> = (0..6)
         .map(|number| {
             let zone = format!("z{}", number % 2);
@@ -93,7 +95,9 @@ fn told(cluster: &Cluster) -> BTreeMap<String, String> {
 
 /// The pod with what an API server demands of every pod.
 fn ready(mut pod: Value) -> Value {
-    pod["metadata"].as_object_mut().map(|metadata| metadata.remove("resourceVersion"));
+    if let Some(metadata) = pod["metadata"].as_object_mut() {
+        metadata.remove("resourceVersion");
+    }
     let containers = pod["spec"]["containers"].as_array_mut().into_iter().flatten();
     for container in containers.filter(|container| container.is_object()) {
         container["image"] = json!("none");
