@@ -12,12 +12,12 @@ pub enum Bug {
     NoRecheck,
     /// A binding in doubt is looked up instead of fenced.
     SkipFence,
-    /// The fence is written at whatever version the pod has.
-    FenceAnyVersion,
+    /// The fence writes what is there already, and so makes no new version.
+    FenceUnchanged,
     /// The binding is posted without uid and resourceVersion.
     NoPreconditions,
-    /// A conflict gives up the reservation, though the pod may be bound already.
-    ConflictIsFailure,
+    /// A fence that is refused gives up the reservation, though the pod may be bound already.
+    RefusedFenceIsFailure,
     /// An answer 500 is taken to mean that nothing was written.
     ServerErrorIsRefusal,
     /// A pod whose look-up fails is tried elsewhere.
@@ -75,9 +75,9 @@ impl Bug {
         Self::ForgetOnTimeout,
         Self::NoRecheck,
         Self::SkipFence,
-        Self::FenceAnyVersion,
+        Self::FenceUnchanged,
         Self::NoPreconditions,
-        Self::ConflictIsFailure,
+        Self::RefusedFenceIsFailure,
         Self::ServerErrorIsRefusal,
         Self::GiveUpLookup,
         Self::LoseFenceReply,

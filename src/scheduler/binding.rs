@@ -195,7 +195,6 @@ impl Binding {
             Outcome::Refused { code, retry_after } => match code {
                 401 | 403 => Step::RollBack(Requeue::Forbidden),
                 404 => Step::RollBack(Requeue::No),
-                409 if planted(Bug::ConflictIsFailure) => Step::RollBack(Requeue::AfterBackoff),
                 409 => Step::Check,
                 429 => pause_all(*retry_after, Again::Post),
                 _ => Step::RollBack(Requeue::Rejected(*code)),
@@ -208,6 +207,9 @@ impl Binding {
         match outcome {
             Outcome::Applied(_) => (self.post_again(), false),
             Outcome::Refused { code: 404, .. } => (Step::RollBack(Requeue::No), false),
+            Outcome::Refused { code: 409, .. } if planted(Bug::RefusedFenceIsFailure) => {
+                (Step::RollBack(Requeue::AfterBackoff), false)
+            }
             Outcome::Refused { code: 409, .. } => (Step::Check, false),
             other => (self.patience(other, Again::Fence), true),
         }

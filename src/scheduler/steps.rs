@@ -217,14 +217,11 @@ impl Scheduler {
         };
         self.cache.doubt(uid);
         let pod = self.cache.pod(uid).unwrap_or(&binding.pod);
-        let same = pod.nominated_node == binding.node;
+        let same = (pod.nominated_node == binding.node) != planted(Bug::FenceUnchanged);
         let op = Op::Fence {
             pod: binding.pod.key.clone(),
             uid: uid.clone(),
-            resource_version: match planted(Bug::FenceAnyVersion) {
-                true => "".into(),
-                false => binding.posted_version.clone(),
-            },
+            resource_version: binding.posted_version.clone(),
             value: if same { "".into() } else { binding.node.clone() },
         };
         let id = self.call(uid, op, now);
