@@ -1,11 +1,13 @@
 //! What the API server shows of a rival's work: binds in a watch of our own, events by their
 //! number.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use futures::TryStreamExt;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use http::{HeaderValue, header};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
@@ -26,6 +28,9 @@ const COUNT_EVERY: Duration = Duration::from_millis(50);
 const EVENTS_QUIET: Duration = Duration::from_secs(3);
 /// Names alone, which neither rival asks for, so that none can share what was encoded for us.
 const NAMES_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+
+/// Pods, by name alone, that are given a node.
+type BoundPods = BoxStream<'static, kube::Result<WatchEvent<PartialObjectMeta<Pod>>>>;
 
 /// Looks at one measurement.
 pub struct Observer {
@@ -111,17 +116,39 @@ impl Observer {
 
 /// Tells the time of every bind. A pod comes into this watch when it is given a node.
 async fn watch(client: Client, seen: Sender<Instant>) {
+    let mut version = "0".to_owned();
+    let mut bound = BTreeSet::new();
+    loop {
+        let mut events = open_watch(&client, &version).await;
+        while let Ok(Some(event)) = events.try_next().await {
+            let pod = match event {
+                WatchEvent::Added(pod) | WatchEvent::Modified(pod) | WatchEvent::Deleted(pod) => {
+                    pod
+                }
+                WatchEvent::Bookmark(bookmark) => {
+                    version = bookmark.metadata.resource_version;
+                    continue;
+                }
+                WatchEvent::Error(status) => panic!("the watch of binds failed: {status:?}"),
+            };
+            version = pod.metadata.resource_version.unwrap();
+            let is_new = bound.insert(pod.metadata.name.unwrap());
+            if is_new && seen.send(Instant::now()).is_err() {
+                return;
+            }
+        }
+        // The API server may end the watch of a reader whom it could not serve for a moment. It
+        // goes on where it ended, so that no bind is missed.
+        eprintln!("the watch of binds ended and goes on");
+    }
+}
+
+async fn open_watch(client: &Client, version: &str) -> BoundPods {
     let parameters = WatchParams::default().fields("spec.nodeName!=");
     let path = format!("/api/v1/namespaces/{NAMESPACE}/pods");
-    let mut request = Request::new(path).watch(&parameters, "0").unwrap();
+    let mut request = Request::new(path).watch(&parameters, version).unwrap();
     request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static(NAMES_ONLY));
-    let events = client.request_events::<PartialObjectMeta<Pod>>(request).await.unwrap();
-    let mut events = std::pin::pin!(events);
-    while let Some(event) = events.try_next().await.unwrap() {
-        if matches!(event, WatchEvent::Added(_)) && seen.send(Instant::now()).is_err() {
-            return;
-        }
-    }
+    client.request_events::<PartialObjectMeta<Pod>>(request).await.unwrap().boxed()
 }
 
 /// Reads one event and how many there are besides.
