@@ -9,6 +9,7 @@ pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod framework;
+pub mod groups;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
 pub mod lease;

@@ -155,7 +155,10 @@ impl Scheduler {
                 self.wake(&ClusterEvent::OwnerChanged, now);
             }
             Event::StatefulSet(change) => {
-                apply(&mut snapshot.owners.stateful_sets, change, |set| set.spec.selector);
+                match change {
+                    Change::Upsert(set) => snapshot.set_stateful_set(&set),
+                    Change::Delete { key, .. } => snapshot.remove_stateful_set(&key),
+                }
                 self.wake(&ClusterEvent::OwnerChanged, now);
             }
             Event::Pod(_) | Event::Reply(_) | Event::Synced | Event::Lease(_) => {}

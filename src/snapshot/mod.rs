@@ -2,6 +2,7 @@
 //! and counters that are corrected with every change instead of being counted anew.
 
 mod columns;
+pub mod groups;
 mod matches;
 mod node_info;
 mod node_set;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use columns::{Columns, ResourceId};
+pub use groups::{Group, Groups, Member, SizeSource};
 pub use matches::{Count, Namespaces, NodeCounts, PodQuery};
 pub use node_info::NodeInfo;
 pub use node_set::{NodeIndex, NodeSet};
@@ -42,7 +44,8 @@ pub use volumes::{ClaimDecision, PodVolume, Volumes, VolumesView};
 use self::matches::MatchCounts;
 use self::term_index::TermIndex;
 use crate::api;
-use crate::model::{Labels, Str};
+use crate::groups::Catalogue;
+use crate::model::{Labels, PodKey, Str};
 
 /// A cluster, as far as placement depends on it.
 ///
@@ -55,8 +58,11 @@ pub struct Snapshot {
     terms: TermIndex,
     namespaces: Namespaces,
     pub owners: Owners,
+    groups: Groups,
     pub volumes: Volumes,
     topology: RefCell<FxHashMap<Str, Arc<TopologyColumn>>>,
+    /// Columns of domains that are named with the domains they lie in.
+    paths: RefCell<FxHashMap<Vec<Str>, Arc<TopologyColumn>>>,
     matches: RefCell<MatchCounts>,
     /// The pods for which nodes were set aside, by the node's name.
     nominated: BTreeMap<Str, BTreeMap<Str, Arc<PodInfo>>>,
@@ -100,7 +106,7 @@ impl Snapshot {
         let labels = node.labels.clone();
         let old = self.nodes.set(place, node);
         if old.as_ref().is_none_or(|old| old.labels != labels) {
-            self.topology.get_mut().clear();
+            self.forget_topology();
         }
         old
     }
@@ -114,7 +120,7 @@ impl Snapshot {
     /// Removes a node. Its pods keep counting until they are gone themselves.
     pub fn remove_node(&mut self, name: &str) -> Option<Arc<NodeInfo>> {
         let old = self.nodes.unset(self.nodes.find(name)?);
-        self.topology.get_mut().clear();
+        self.forget_topology();
         old
     }
 
@@ -127,6 +133,10 @@ impl Snapshot {
             self.nodes.inexact.insert(node);
         }
         self.count(&pod, node, true);
+        if self.groups.catalogue().is_some() {
+            let labels = self.namespace_labels(&pod.key.namespace);
+            self.groups.place(&pod, node, &labels);
+        }
         let place = self.pods.insert(pod, node);
         self.nodes.pods[node.index()].insert(place);
     }
@@ -140,6 +150,7 @@ impl Snapshot {
             self.sum_anew(node);
         }
         self.count(&pod, node, false);
+        self.groups.remove(&pod.uid, node);
         self.nodes.release_if_empty(node);
         Some(pod)
     }
@@ -169,6 +180,9 @@ impl Snapshot {
         let old = self.namespaces.insert(meta.name.clone(), meta.labels.clone());
         if old.as_ref() != Some(&meta.labels) {
             self.matches.get_mut().forget_namespaces();
+            if self.groups.catalogue().is_some_and(Catalogue::reads_namespace_labels) {
+                self.set_catalogue(self.groups.catalogue().cloned());
+            }
         }
     }
 
@@ -178,9 +192,33 @@ impl Snapshot {
         }
     }
 
+    /// The replica groups.
+    pub fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    /// Finds replica groups from now on by this catalogue; none without one.
+    pub fn set_catalogue(&mut self, catalogue: Option<Catalogue>) {
+        let namespaces = &self.namespaces;
+        self.groups.set_catalogue(catalogue, |name| labels_of(namespaces, name));
+        for Placed { pod, node } in self.pods.placed.iter().flatten() {
+            self.groups.place(pod, *node, &labels_of(namespaces, &pod.key.namespace));
+        }
+    }
+
+    pub fn set_stateful_set(&mut self, set: &api::StatefulSet) {
+        self.owners.stateful_sets.insert(api::Object::key(set), set.spec.selector.clone());
+        self.groups.set_stateful_set(set, &labels_of(&self.namespaces, &set.metadata.namespace));
+    }
+
+    pub fn remove_stateful_set(&mut self, key: &PodKey) {
+        self.owners.stateful_sets.remove(key);
+        self.groups.remove_stateful_set(key);
+    }
+
     /// The labels of a namespace; none for one that is not known.
     pub fn namespace_labels(&self, name: &str) -> Labels {
-        self.namespaces.get(name).cloned().unwrap_or_default()
+        labels_of(&self.namespaces, name)
     }
 
     pub fn namespaces(&self) -> &Namespaces {
@@ -298,6 +336,28 @@ impl Snapshot {
         }
     }
 
+    fn forget_topology(&mut self) {
+        self.topology.get_mut().clear();
+        self.paths.get_mut().clear();
+    }
+
+    /// The domains of the last key, each named with those of the other keys that it lies in.
+    fn topology_path(&self, keys: &[Str]) -> Arc<TopologyColumn> {
+        let mut paths = self.paths.borrow_mut();
+        if let Some(column) = paths.get(keys) {
+            return column.clone();
+        }
+        if paths.len() >= TOPOLOGY_KEYS_MAX {
+            paths.clear();
+        }
+        let places = (0..self.nodes.places()).map(NodeIndex::from_usize);
+        let names: Vec<Option<Str>> =
+            places.map(|node| path_name(&self.nodes.info(node).labels, keys)).collect();
+        let column = Arc::new(TopologyColumn::new(names.iter().map(Option::as_ref)));
+        paths.insert(keys.to_vec(), column.clone());
+        column
+    }
+
     fn topology(&self, key: &Str) -> Arc<TopologyColumn> {
         let mut columns = self.topology.borrow_mut();
         if let Some(column) = columns.get(key) {
@@ -343,6 +403,17 @@ impl Snapshot {
         }
         NodeCounts::gather(found, Count::add)
     }
+}
+
+fn labels_of(namespaces: &Namespaces, name: &str) -> Labels {
+    namespaces.get(name).cloned().unwrap_or_default()
+}
+
+/// A node's domain of the last key, after those of the keys before that the node has.
+fn path_name(labels: &Labels, keys: &[Str]) -> Option<Str> {
+    labels.get(keys.last()?)?;
+    let parts: Vec<&str> = keys.iter().filter_map(|key| labels.get(key)).map(|v| &**v).collect();
+    Some(parts.join("/").into())
 }
 
 impl Pods {

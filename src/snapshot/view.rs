@@ -7,10 +7,11 @@ use super::columns::{ResourceId, patched};
 use super::node_info::NodeInfo;
 use super::term_index::weighted;
 use super::{
-    AffinityTerm, Carriers, Columns, HostPort, Namespaces, NodeCounts, NodeIndex, NodeTable,
-    Overlay, Owners, PodInfo, PodQuery, Snapshot, TermKind, TopologyColumn, VolumesView,
+    AffinityTerm, Carriers, Columns, Group, HostPort, Member, Namespaces, NodeCounts, NodeIndex,
+    NodeTable, Overlay, Owners, PodInfo, PodQuery, Snapshot, TermKind, TopologyColumn, VolumesView,
 };
 use crate::api::requests::Usage;
+use crate::groups::{GroupKey, Membership};
 use crate::model::{Labels, Resources, Str};
 
 /// A cluster to decide on. Every question that an overlay may bear on takes it into account.
@@ -63,6 +64,42 @@ impl<'a> View<'a> {
     /// Claims and volumes.
     pub fn volumes(&self) -> VolumesView<'_> {
         VolumesView::new(&self.snapshot.volumes, &self.overlay.removed, &self.overlay.claims)
+    }
+
+    /// The domains of the last key, each named with those of the other keys that it lies in.
+    pub fn topology_path(&self, keys: &[Str]) -> Arc<TopologyColumn> {
+        self.snapshot.topology_path(keys)
+    }
+
+    /// The replica groups that a pod belongs to.
+    pub fn memberships(&self, pod: &PodInfo) -> Vec<Membership> {
+        let groups = &self.snapshot.groups;
+        match groups.of_placed(&pod.uid) {
+            [] => groups.memberships(pod, &self.namespace_labels(&pod.key.namespace)),
+            known => known.to_vec(),
+        }
+    }
+
+    /// A group as it stands in this view; nothing if it has no member and nobody wants any.
+    pub fn group(&self, key: &GroupKey) -> Cow<'a, Group> {
+        let mut group = match self.snapshot.groups.get(key) {
+            Some(group) => Cow::Borrowed(group),
+            None => Cow::Owned(Group::default()),
+        };
+        for (pod, node, comes) in &self.changes {
+            if !comes {
+                if group.members.contains_key(&pod.uid) {
+                    group.to_mut().members.remove(&pod.uid);
+                }
+                continue;
+            }
+            let memberships = self.memberships(pod).into_iter();
+            for membership in memberships.filter(|membership| membership.key == *key) {
+                let member = Member { pod: pod.clone(), node: *node, membership };
+                group.to_mut().members.insert(pod.uid.clone(), member);
+            }
+        }
+        group
     }
 
     /// The labels of a namespace; none for one that is not known.

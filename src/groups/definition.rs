@@ -1,0 +1,108 @@
+//! What makes a group: which pods belong to it, how it counts, and how it is to be placed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::rule::Rule;
+use crate::model::{Selector, Str};
+
+/// One kind of group, from a preset, a policy or a StatefulSet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Definition {
+    pub source: Source,
+    /// The name of the kind, such as `mongod`; the group's part where no label gives one.
+    pub part: Str,
+    pub selector: Selector,
+    /// The label that names the cluster. Without it the name of the owner does.
+    pub cluster: Option<Str>,
+    /// The labels that tell one group of a cluster from another, such as the shard.
+    pub parts: Vec<Str>,
+    /// The label that names the member. Without it the name of the pod does.
+    pub member: Option<Str>,
+    /// The label with the rack that the database was told. Members of one rack may share a domain,
+    /// those of different racks may not.
+    pub rack: Option<Str>,
+    pub role: Option<Role>,
+    pub initial_primary: InitialPrimary,
+    /// Which members vote; all where there is none.
+    pub voters: Option<Selector>,
+    pub rule: Rule,
+    /// Why this rule, in a sentence.
+    pub why: Str,
+    pub remedy: Remedy,
+    /// How many members there are to be, where a policy says so.
+    pub desired_size: Option<u32>,
+    /// The levels to spread over, the widest first; all known ones, preferred, where there is none.
+    pub levels: Vec<LevelRule>,
+    /// At most so many members in a domain, whatever the rule would allow.
+    pub max_members: Option<u32>,
+    pub primaries: Primaries,
+    /// How many other hosts a host shares groups with, at most, where that can be had.
+    pub scatter_width: Option<u32>,
+}
+
+/// Who says that these pods are a group.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    Preset(Str),
+    /// A PlacementPolicy, by its name in the group's namespace.
+    Policy(Str),
+    ClusterPolicy(Str),
+    /// Nobody: pods of one StatefulSet are taken for a group, and the rule is a guess.
+    StatefulSet,
+}
+
+/// The label with a pod's role as its operator last saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Role {
+    pub key: Str,
+    /// The values that make a pod a primary.
+    pub primary: Vec<Str>,
+}
+
+/// Who will be the primary, as far as that can be said before the pods run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum InitialPrimary {
+    /// Nobody knows, or there are no primaries.
+    #[default]
+    None,
+    /// The member of the lowest ordinal.
+    Ordinal0,
+    /// The member with this label.
+    Label { key: Str, value: Str },
+}
+
+/// The fields of the operator's custom resource that set things right, by what they are for.
+pub type Remedy = BTreeMap<Str, Str>;
+
+/// How to spread at one level.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LevelRule {
+    /// The label of the nodes, or the name of a declared kind of domain.
+    pub key: Str,
+    #[serde(default)]
+    pub mode: Mode,
+}
+
+/// What happens where a level cannot be kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub enum Mode {
+    /// The member waits.
+    Required,
+    /// The member goes where the narrower levels are kept, and the group is reported as degraded.
+    #[default]
+    Preferred,
+}
+
+/// What becomes of predicted primaries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub enum Primaries {
+    /// They are spread over hosts and domains.
+    #[default]
+    Balance,
+    /// They are placed as any other member.
+    Ignore,
+}

@@ -1,0 +1,25 @@
+//! Replica groups: the pods among which a quorum is counted, and by which rule.
+//!
+//! A pod's groups are found by presets, one data file per operator, by policies of the cluster's
+//! own, or, where neither knows the pod, from the StatefulSet that owns it.
+
+mod catalogue;
+mod definition;
+mod membership;
+mod policy;
+mod preset;
+mod presets;
+mod rule;
+
+pub use catalogue::{Candidate, Catalogue, ordinal};
+pub use definition::{
+    Definition, InitialPrimary, LevelRule, Mode, Primaries, Remedy, Role, Source,
+};
+pub use membership::{GroupKey, Membership, Primary};
+pub use policy::{
+    ClusterPlacementPolicy, MEMBERS_MAX, PlacementPolicy, PlacementPolicySpec, PolicyError,
+    PolicyKeys,
+};
+pub use preset::{Preset, PresetError, Verification};
+pub use presets::built_in;
+pub use rule::{Rule, RuleError};

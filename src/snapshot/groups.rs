@@ -1,0 +1,253 @@
+//! The replica groups of a cluster, kept up to date with every pod that comes or goes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::node_set::NodeIndex;
+use super::per_node::PerNode;
+use super::pod_info::PodInfo;
+use crate::api;
+use crate::groups::{
+    Candidate, Catalogue, Definition, GroupKey, MEMBERS_MAX, Membership, Primaries, Primary, Rule,
+    Source, ordinal,
+};
+use crate::model::{Labels, PodKey, Str};
+
+/// All groups; none without a catalogue.
+#[derive(Debug, Default)]
+pub struct Groups {
+    catalogue: Option<Catalogue>,
+    by_key: BTreeMap<GroupKey, Group>,
+    of_pod: FxHashMap<Str, Arc<[Membership]>>,
+    primaries: PerNode<u32>,
+    /// StatefulSets, and what each adds to the wanted sizes of groups.
+    sets: BTreeMap<PodKey, Set>,
+}
+
+/// What groups need to know of a StatefulSet.
+#[derive(Clone, Debug)]
+struct Set {
+    /// The labels of its pods.
+    labels: Labels,
+    replicas: u32,
+    wanted: Vec<GroupKey>,
+}
+
+/// One group as it stands.
+#[derive(Clone, Debug, Default)]
+pub struct Group {
+    /// The members that stand on nodes, by their uid.
+    pub members: BTreeMap<Str, Member>,
+    /// How many members its StatefulSets ask for.
+    pub wanted: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct Member {
+    pub pod: Arc<PodInfo>,
+    pub node: NodeIndex,
+    pub membership: Membership,
+}
+
+/// Where the size of a group comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SizeSource {
+    Policy,
+    StatefulSet,
+    /// The members that were seen, and the ordinals in their names.
+    Ordinals,
+}
+
+impl Group {
+    /// The definition of most members; all have the same but while a policy changes.
+    pub fn definition(&self) -> Option<&Arc<Definition>> {
+        self.members.values().next().map(|member| &member.membership.definition)
+    }
+
+    /// The members that vote.
+    pub fn voters(&self) -> impl Iterator<Item = &Member> {
+        self.members.values().filter(|member| member.membership.voter)
+    }
+
+    /// The primary: a live one if there is one, else the one that is foreseen.
+    pub fn primaries(&self) -> impl Iterator<Item = &Member> {
+        let live = |member: &&Member| member.membership.primary == Primary::Live;
+        let is_live = self.members.values().any(|member| live(&member));
+        self.members.values().filter(move |member| match is_live {
+            true => live(member),
+            false => member.membership.primary.is_one(),
+        })
+    }
+
+    /// How many voters there are to be, and who says so.
+    pub fn size(&self, definition: &Definition) -> (u32, SizeSource) {
+        if let Some(size) = definition.desired_size {
+            return (size, SizeSource::Policy);
+        }
+        if self.wanted > 0 && definition.rule != Rule::MastersMajority {
+            return (self.wanted, SizeSource::StatefulSet);
+        }
+        let seen = u32::try_from(self.voters().count()).unwrap_or(u32::MAX);
+        let of_sets = self
+            .voters()
+            .map(|member| &member.pod)
+            .filter(|pod| pod.owner.as_ref().is_some_and(|owner| &*owner.kind == "StatefulSet"));
+        let last = of_sets.filter_map(|pod| ordinal(&pod.key.name)).max();
+        let named = last.map_or(0, |last| last.saturating_add(1));
+        (seen.max(named.min(MEMBERS_MAX)), SizeSource::Ordinals)
+    }
+
+    /// The rule; a guess from the size where nobody has stated one.
+    pub fn rule(&self, definition: &Definition) -> Rule {
+        let guess = definition.source == Source::StatefulSet;
+        if guess && self.size(definition).0 == 2 { Rule::NMinusOne } else { definition.rule }
+    }
+}
+
+impl Groups {
+    /// The groups of a pod, whether it stands on a node or not.
+    pub fn memberships(&self, pod: &PodInfo, namespace_labels: &Labels) -> Vec<Membership> {
+        let Some(catalogue) = &self.catalogue else {
+            return Vec::new();
+        };
+        catalogue.memberships(Candidate {
+            namespace: &pod.key.namespace,
+            namespace_labels,
+            name: &pod.key.name,
+            labels: &pod.labels,
+            owner: pod.owner.as_ref(),
+        })
+    }
+
+    /// The groups of a pod that stands on a node.
+    pub fn of_placed(&self, uid: &str) -> &[Membership] {
+        self.of_pod.get(uid).map_or(&[], |memberships| memberships)
+    }
+
+    pub fn get(&self, key: &GroupKey) -> Option<&Group> {
+        self.by_key.get(key)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&GroupKey, &Group)> {
+        self.by_key.iter()
+    }
+
+    /// How many primaries stand on a node.
+    pub fn primaries_on(&self, node: NodeIndex) -> u32 {
+        self.primaries.get(node)
+    }
+
+    pub(super) fn catalogue(&self) -> Option<&Catalogue> {
+        self.catalogue.as_ref()
+    }
+
+    /// Starts anew with another catalogue. The pods have to be placed again.
+    pub(super) fn set_catalogue(
+        &mut self,
+        catalogue: Option<Catalogue>,
+        namespace_labels: impl Fn(&Str) -> Labels,
+    ) {
+        let sets = std::mem::take(&mut self.sets);
+        *self = Self { catalogue, ..Self::default() };
+        for (key, set) in sets {
+            let labels = namespace_labels(&key.namespace);
+            self.add_set(key, set, &labels);
+        }
+    }
+
+    pub(super) fn place(&mut self, pod: &Arc<PodInfo>, node: NodeIndex, labels: &Labels) {
+        if pod.terminal {
+            return;
+        }
+        let memberships = self.memberships(pod, labels);
+        if memberships.is_empty() {
+            return;
+        }
+        for membership in &memberships {
+            let group = self.by_key.entry(membership.key.clone()).or_default();
+            let member = Member { pod: pod.clone(), node, membership: membership.clone() };
+            group.members.insert(pod.uid.clone(), member);
+        }
+        if memberships.iter().any(counts_as_primary) {
+            self.primaries.change(node, |count| *count += 1);
+        }
+        self.of_pod.insert(pod.uid.clone(), memberships.into());
+    }
+
+    pub(super) fn remove(&mut self, uid: &str, node: NodeIndex) {
+        let Some(memberships) = self.of_pod.remove(uid) else {
+            return;
+        };
+        if memberships.iter().any(counts_as_primary) {
+            self.primaries.change(node, |count| *count = count.saturating_sub(1));
+        }
+        for membership in memberships.iter() {
+            if let Some(group) = self.by_key.get_mut(&membership.key) {
+                group.members.remove(uid);
+            }
+            self.drop_if_empty(&membership.key);
+        }
+    }
+
+    /// Takes in how many members a StatefulSet asks for.
+    pub(super) fn set_stateful_set(&mut self, set: &api::StatefulSet, namespace_labels: &Labels) {
+        let key = api::Object::key(set);
+        self.remove_stateful_set(&key);
+        if let Some(template) = &set.spec.template {
+            let labels = template.metadata.labels.clone();
+            let replicas = u32::try_from(set.spec.replicas.unwrap_or(1)).unwrap_or(0);
+            let set = Set { labels, replicas, wanted: Vec::new() };
+            self.add_set(key, set, namespace_labels);
+        }
+    }
+
+    pub(super) fn remove_stateful_set(&mut self, key: &PodKey) {
+        let Some(set) = self.sets.remove(key) else {
+            return;
+        };
+        for key in &set.wanted {
+            if let Some(group) = self.by_key.get_mut(key) {
+                group.wanted = group.wanted.saturating_sub(set.replicas);
+            }
+            self.drop_if_empty(key);
+        }
+    }
+
+    fn add_set(&mut self, key: PodKey, mut set: Set, namespace_labels: &Labels) {
+        let owner = api::OwnerReference {
+            kind: "StatefulSet".into(),
+            name: key.name.clone(),
+            controller: Some(true),
+            ..api::OwnerReference::default()
+        };
+        let memberships = self.catalogue.as_ref().map(|catalogue| {
+            catalogue.memberships(Candidate {
+                namespace: &key.namespace,
+                namespace_labels,
+                name: &key.name,
+                labels: &set.labels,
+                owner: Some(&owner),
+            })
+        });
+        let voting = memberships.into_iter().flatten().filter(|membership| membership.voter);
+        set.wanted = voting.map(|membership| membership.key).collect();
+        for group in &set.wanted {
+            let group = self.by_key.entry(group.clone()).or_default();
+            group.wanted = group.wanted.saturating_add(set.replicas);
+        }
+        self.sets.insert(key, set);
+    }
+
+    fn drop_if_empty(&mut self, key: &GroupKey) {
+        if self.by_key.get(key).is_some_and(|group| group.members.is_empty() && group.wanted == 0) {
+            self.by_key.remove(key);
+        }
+    }
+}
+
+fn counts_as_primary(membership: &Membership) -> bool {
+    membership.primary.is_one() && membership.definition.primaries == Primaries::Balance
+}
