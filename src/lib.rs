@@ -15,6 +15,7 @@ pub mod kubernetes;
 pub mod lease;
 pub mod metrics;
 pub mod model;
+pub mod placement;
 pub mod planted;
 pub mod plugins;
 pub mod queue;
