@@ -1,7 +1,7 @@
 //! What the fields of a configuration mean where the file does not set them.
 
 use super::GoDuration;
-use super::types::{ClientConnection, LeaderElection, Profile, SchedulerConfiguration};
+use super::types::{Base, ClientConnection, LeaderElection, Profile, SchedulerConfiguration};
 
 /// Our own API version and kind.
 pub const API_VERSION: &str = "quorate.dev/v1alpha1";
@@ -35,6 +35,7 @@ impl Default for SchedulerConfiguration {
             delay_cache_until_active: false,
             profiles: Vec::new(),
             extenders: Vec::new(),
+            infrastructure: None,
         }
     }
 }
@@ -62,6 +63,15 @@ impl SchedulerConfiguration {
             only.scheduler_name.get_or_insert_with(|| self.scheduler_name().to_owned());
         }
         profiles
+    }
+
+    /// What a profile starts from. Files of kube-scheduler go on meaning what they mean there.
+    pub(super) fn base(&self, profile: &Profile) -> Base {
+        let default = match self.api_version == UPSTREAM_API_VERSION {
+            true => Base::Parity,
+            false => Base::Database,
+        };
+        profile.base.unwrap_or(default)
     }
 
     /// What a single profile without a name is called.

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::error::shown;
 use super::extension_point::ExtensionPoint;
 use super::known::Known;
 use super::merge::Merged;
-use super::types::{LeaderElection, Plugin, PluginConfig, Profile, SchedulerConfiguration};
+use super::types::{Base, LeaderElection, Plugin, PluginConfig, Profile, SchedulerConfiguration};
 use super::{
     ConfigError, EffectiveConfiguration, EffectiveElection, EffectiveProfile, FieldPath,
     GoDuration, PluginPoints, notices, validation,
@@ -26,7 +26,7 @@ pub fn resolve(
     let mut profiles = Vec::new();
     for (index, profile) in config.profiles().iter().enumerate() {
         let path = FieldPath::root().field("profiles").index(index);
-        let effective = resolve_profile(profile, &path, &known)?;
+        let effective = resolve_profile(config, profile, &path, &known)?;
         if let Some(first) = profiles.first() {
             require_same_queue_sort(first, &effective, &path)?;
         }
@@ -53,11 +53,13 @@ fn election(election: &LeaderElection) -> Option<EffectiveElection> {
 }
 
 fn resolve_profile(
+    config: &SchedulerConfiguration,
     profile: &Profile,
     path: &FieldPath,
     known: &Known<'_>,
 ) -> Result<EffectiveProfile, ConfigError> {
-    let merged = Merged::new(&profile.plugins, known);
+    let base = config.base(profile);
+    let merged = Merged::new(&profile.plugins, base, known);
     let runs = |point| -> Vec<&Plugin> {
         let plugins = merged.at(point).into_iter();
         plugins.filter(|plugin| runs_here(plugin, point, &merged, known)).collect()
@@ -66,6 +68,7 @@ fn resolve_profile(
     let score = runs(ExtensionPoint::Score).into_iter();
     let mut effective = EffectiveProfile {
         scheduler_name: profile.scheduler_name.clone().unwrap_or_default().into(),
+        base,
         pre_enqueue: names(ExtensionPoint::PreEnqueue),
         queue_sort: only_one(names(ExtensionPoint::QueueSort), path, ExtensionPoint::QueueSort)?,
         filter: names(ExtensionPoint::Filter),
@@ -73,7 +76,7 @@ fn resolve_profile(
         reserve: names(ExtensionPoint::Reserve),
         pre_bind: names(ExtensionPoint::PreBind),
         bind: vec![only_one(names(ExtensionPoint::Bind), path, ExtensionPoint::Bind)?],
-        args: args(&profile.plugin_config, known),
+        args: args(&profile.plugin_config, config.infrastructure.as_ref(), known),
         unsupported: unsupported(&merged, known),
         notices: Vec::new(),
     };
@@ -132,15 +135,29 @@ fn require_same_queue_sort(
 }
 
 /// The arguments of our plugins, without the fields that say what they are.
-fn args(configs: &[PluginConfig], known: &Known<'_>) -> BTreeMap<Str, Value> {
+/// The arguments as written. Plugins of the base `database` are told of the infrastructure, too.
+fn args(
+    configs: &[PluginConfig],
+    infrastructure: Option<&Value>,
+    known: &Known<'_>,
+) -> BTreeMap<Str, Value> {
     let ours = configs.iter().filter(|config| known.ours(&config.name).is_some());
-    ours.filter_map(|config| {
+    let written = ours.filter_map(|config| {
         let mut args = config.args.as_object()?.clone();
         args.remove("apiVersion");
         args.remove("kind");
         Some((Str::from(&*config.name), Value::Object(args)))
-    })
-    .collect()
+    });
+    let mut args: BTreeMap<Str, Value> = written.collect();
+    if let Some(infrastructure) = infrastructure {
+        for name in known.of_base(Base::Database) {
+            let own = args.entry(name.into()).or_insert_with(|| Value::Object(Map::new()));
+            if let Some(own) = own.as_object_mut() {
+                own.insert("infrastructure".to_owned(), infrastructure.clone());
+            }
+        }
+    }
+    args
 }
 
 fn unsupported(merged: &Merged<'_>, known: &Known<'_>) -> Vec<Str> {

@@ -2,7 +2,7 @@
 
 use super::PluginPoints;
 use super::extension_point::ExtensionPoint;
-use super::types::Plugin;
+use super::types::{Base, Plugin};
 
 /// A plugin of kube-scheduler.
 struct Upstream {
@@ -102,9 +102,15 @@ impl<'a> Known<'a> {
             || self.runs_at(name, ExtensionPoint::PlacementScore)
     }
 
+    /// The plugins of ours that run from this base on.
+    pub(super) fn of_base(&self, base: Base) -> impl Iterator<Item = &'static str> + use<'a> {
+        self.catalog.iter().filter(move |plugin| plugin.base == base).map(|plugin| plugin.name)
+    }
+
     /// What runs where the file changes nothing, as a list for `multiPoint`.
-    pub(super) fn defaults(&self) -> Vec<Plugin> {
-        let ours = self.catalog.iter().map(|plugin| Plugin {
+    pub(super) fn defaults(&self, base: Base) -> Vec<Plugin> {
+        let ours = self.catalog.iter().filter(|plugin| plugin.base <= base);
+        let ours = ours.map(|plugin| Plugin {
             name: plugin.name.to_owned(),
             weight: i32::try_from(plugin.default_weight).ok(),
         });

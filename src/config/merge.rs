@@ -3,7 +3,7 @@
 
 use super::extension_point::ExtensionPoint;
 use super::known::Known;
-use super::types::{Plugin, PluginSet, Plugins};
+use super::types::{Base, Plugin, PluginSet, Plugins};
 
 /// The plugins of one profile after its `multiPoint` has been merged into the defaults.
 pub(super) struct Merged<'a> {
@@ -13,8 +13,8 @@ pub(super) struct Merged<'a> {
 }
 
 impl<'a> Merged<'a> {
-    pub(super) fn new(plugins: &'a Plugins, known: &'a Known<'a>) -> Merged<'a> {
-        let multi_point = merge_defaults(known.defaults(), &plugins.multi_point);
+    pub(super) fn new(plugins: &'a Plugins, base: Base, known: &'a Known<'a>) -> Merged<'a> {
+        let multi_point = merge_defaults(known.defaults(base), &plugins.multi_point);
         Merged { plugins, known, multi_point }
     }
 

@@ -31,7 +31,7 @@ pub use profile::{
     EffectiveConfiguration, EffectiveElection, EffectiveProfile, PluginPoints, Point,
 };
 pub use types::{
-    ClientConnection, LeaderElection, Plugin, PluginConfig, PluginSet, Plugins, Profile,
+    Base, ClientConnection, LeaderElection, Plugin, PluginConfig, PluginSet, Plugins, Profile,
     SchedulerConfiguration,
 };
 

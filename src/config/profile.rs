@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::types::Base;
 use crate::model::Str;
 
 /// An extension point, as far as plugins of ours have one. `Filter` covers upstream's preFilter,
@@ -25,12 +26,15 @@ pub struct PluginPoints {
     pub points: &'static [Point],
     /// The weight of its scores; 0 for a plugin that does not score.
     pub default_weight: u32,
+    /// The least base with which it runs where a profile does not name it.
+    pub base: Base,
 }
 
 /// Which plugins run, in order, and with which arguments.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EffectiveProfile {
     pub scheduler_name: Str,
+    pub base: Base,
     pub pre_enqueue: Vec<Str>,
     pub queue_sort: Str,
     pub filter: Vec<Str>,

@@ -3,7 +3,7 @@
 //! The types are as raw as the file: what is absent is `None` or empty. `defaults` says what absent
 //! means, `validation` what is allowed, and `effective` what comes out; only that goes inward.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::GoDuration;
@@ -39,6 +39,19 @@ pub struct SchedulerConfiguration {
     /// Kept raw, because a non-empty list is refused whatever stands in it.
     #[serde(default)]
     pub extenders: Vec<Value>,
+    /// Failure domains besides the labels of nodes. Kept raw: those who read it know what it means.
+    pub infrastructure: Option<Value>,
+}
+
+/// What a profile starts from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Base {
+    /// Decides as kube-scheduler does.
+    Parity,
+    /// Knows replica groups besides.
+    #[default]
+    Database,
 }
 
 /// Which of several replicas is the one that schedules.
@@ -77,6 +90,9 @@ pub struct ClientConnection {
 pub struct Profile {
     /// What the pods say in `spec.schedulerName`.
     pub scheduler_name: Option<String>,
+    /// Which plugins run where the profile says nothing else: those of kube-scheduler, or ours with
+    /// them.
+    pub base: Option<Base>,
     /// Overrides the field of the same name of the configuration.
     pub percentage_of_nodes_to_score: Option<i32>,
     #[serde(default)]

@@ -9,7 +9,7 @@ use super::node_plugin::{Lifted, NodePlugin};
 use super::plugin::{
     BindPlugin, PreBindPlugin, PreEnqueuePlugin, QueueSortPlugin, ReservePlugin, SetPlugin,
 };
-use crate::config::{FieldPath, PluginPoints, Point, decode};
+use crate::config::{Base, FieldPath, PluginPoints, Point, decode};
 
 /// One line of the table of plugins.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,8 @@ pub struct Registration {
     pub points: &'static [Point],
     /// The weight of its scores; 0 for a plugin that does not score.
     pub weight: u32,
+    /// The least base with which it runs where a profile does not name it.
+    pub base: Base,
     pub build: fn(&Value) -> Result<Instance, ArgsError>,
 }
 
@@ -56,7 +58,14 @@ impl Registration {
         points: &'static [Point],
         weight: u32,
     ) -> Self {
-        Self { name: P::NAME, summary, points, weight, build: build_node_plugin::<P> }
+        Self {
+            name: P::NAME,
+            summary,
+            points,
+            weight,
+            base: Base::Parity,
+            build: build_node_plugin::<P>,
+        }
     }
 }
 
@@ -86,6 +95,7 @@ impl Registry {
             name: plugin.name,
             points: plugin.points,
             default_weight: plugin.weight,
+            base: plugin.base,
         });
         points.collect()
     }

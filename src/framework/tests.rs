@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config::{EffectiveProfile, Point};
+use crate::config::{Base, EffectiveProfile, Point};
 use crate::model::{Instant, Str};
 use crate::snapshot::{NodeIndex, NodeInfo, NodeRef, PodInfo, Snapshot, View};
 use crate::testing::{PodBuilder, node, pod};
@@ -87,6 +87,7 @@ fn framework(orders: Value) -> Framework {
         summary: "",
         points: &[Point::QueueSort, Point::Bind],
         weight: 0,
+        base: Base::Parity,
         build: |_| {
             Ok(Instance {
                 queue_sort: Some(Arc::new(InOrder)),

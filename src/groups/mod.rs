@@ -21,5 +21,5 @@ pub use policy::{
     PolicyKeys,
 };
 pub use preset::{Preset, PresetError, Verification};
-pub use presets::built_in;
+pub use presets::{built_in, built_in_catalogue};
 pub use rule::{Rule, RuleError};

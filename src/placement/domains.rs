@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::infrastructure::Infrastructure;
+use super::infrastructure::{Declaration, Infrastructure, InfrastructureError, LevelDeclaration};
 use crate::model::Str;
 use crate::snapshot::{Domain, NodeIndex, NodeSet, TopologyColumn, View};
 
@@ -67,6 +67,22 @@ impl Default for Topology {
 }
 
 impl Topology {
+    /// Checks what is declared.
+    pub fn new(declaration: &Declaration) -> Result<Self, InfrastructureError> {
+        let infrastructure = Infrastructure::new(declaration)?;
+        if declaration.levels.is_empty() {
+            return Ok(Self { infrastructure, ..Self::default() });
+        }
+        let mut levels: Vec<Level> = Vec::new();
+        for (index, LevelDeclaration { key, global }) in declaration.levels.iter().enumerate() {
+            if key.is_empty() || levels.iter().any(|level| level.key == *key) {
+                return Err(InfrastructureError::Level { index, key: key.clone() });
+            }
+            levels.push(Level { key: key.clone(), global: *global });
+        }
+        Ok(Self { levels, infrastructure })
+    }
+
     /// The keys that name a domain of a level, the widest first.
     fn path(&self, index: usize) -> Vec<Str> {
         let mut first = index;

@@ -53,8 +53,21 @@ struct HostRule {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Declaration {
+    /// The kinds of domains that labels of nodes tell, the widest first; without any, the
+    /// well-known ones.
+    pub levels: Vec<LevelDeclaration>,
     pub domains: Vec<DomainDeclaration>,
     pub hosts: Vec<HostDeclaration>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LevelDeclaration {
+    /// The label of the nodes.
+    pub key: Str,
+    /// Whether equal values are one domain wherever they stand.
+    #[serde(default)]
+    pub global: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -84,6 +97,8 @@ pub struct HostDeclaration {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InfrastructureError {
+    #[error("levels[{index}].key: {key:?}: expected a key of its own")]
+    Level { index: usize, key: Str },
     #[error("domains[{index}].name: {name:?}: expected a name of its own")]
     Name { index: usize, name: Str },
     #[error("{field}: {name:?}: expected the name of a declared domain")]

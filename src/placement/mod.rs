@@ -9,7 +9,9 @@ mod standing;
 #[cfg(test)]
 mod tests;
 
-pub use domains::{DeclaredDomain, FailureDomains, Level, LevelDomains, Topology};
-pub use infrastructure::{Infrastructure, InfrastructureError, Requires};
+pub use domains::{
+    DeclaredDomain, FailureDomains, HOST, Level, LevelDomains, RACK, REGION, Topology, ZONE,
+};
+pub use infrastructure::{Declaration, Infrastructure, InfrastructureError, Requires};
 pub use quota::Quota;
-pub use standing::{GroupStanding, LevelStanding, eligible};
+pub use standing::{GroupStanding, LevelStanding, eligible, levels_of};

@@ -35,8 +35,9 @@ use self::leadership::Leadership;
 pub use self::report::Refusal;
 use self::rest::Resting;
 use crate::cache::Cache;
-use crate::config::EffectiveConfiguration;
+use crate::config::{Base, EffectiveConfiguration};
 use crate::framework::{Diagnosis, Framework, ProfileError, Registry};
+use crate::groups;
 use crate::metrics;
 use crate::model::{Instant, Str};
 use crate::planted::{Bug, planted};
@@ -90,8 +91,12 @@ impl Scheduler {
             initial: configuration.pod_initial_backoff,
             max: configuration.pod_max_backoff,
         };
+        let mut cache = Cache::default();
+        if configuration.profiles.iter().any(|profile| profile.base == Base::Database) {
+            cache.snapshot.set_catalogue(Some(groups::built_in_catalogue()));
+        }
         Ok(Self {
-            cache: Cache::default(),
+            cache,
             queue: Queue::new(first.queue_sort().clone(), backoff),
             frameworks,
             bindings: BTreeMap::new(),

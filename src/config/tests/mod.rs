@@ -32,7 +32,7 @@ const CATALOG: [PluginPoints; 14] = {
 };
 
 const fn plugin(name: &'static str, points: &'static [Point], default_weight: u32) -> PluginPoints {
-    PluginPoints { name, points, default_weight }
+    PluginPoints { name, points, default_weight, base: super::Base::Parity }
 }
 
 /// A file of ours with these further lines.

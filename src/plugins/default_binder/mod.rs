@@ -5,7 +5,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use crate::config::Point;
+use crate::config::{Base, Point};
 use crate::framework::{BindPlugin, Binding, Instance, Registration, decode_args};
 use crate::model::Str;
 use crate::snapshot::PodInfo;
@@ -17,6 +17,7 @@ pub const REGISTRATION: Registration = Registration {
     summary: "binds a pod through the binding subresource",
     points: &[Point::Bind],
     weight: 0,
+    base: Base::Parity,
     build: |args| {
         decode_args::<()>(args)?;
         Ok(Instance { bind: Some(Arc::new(DefaultBinder)), ..Instance::default() })

@@ -6,7 +6,7 @@ mod tests;
 use std::borrow::Cow;
 
 use crate::api::PodSpec;
-use crate::config::Point;
+use crate::config::{Base, Point};
 use crate::framework::{
     Instance, Prepared, Registration, SCORE_MAX, Score, SetPlugin, decode_args,
 };
@@ -24,6 +24,7 @@ pub const REGISTRATION: Registration = Registration {
     summary: "prefers nodes that already have the images of the pod",
     points: &[Point::Score],
     weight: 1,
+    base: Base::Parity,
     build: |args| {
         decode_args::<()>(args)?;
         Ok(Instance::of_set(ImageLocality))

@@ -12,7 +12,7 @@ use self::args::InterPodAffinityArgs;
 use self::filtering::AffinityFilter;
 pub use self::filtering::kept_off;
 use self::scoring::AffinityScore;
-use crate::config::Point;
+use crate::config::{Base, Point};
 use crate::framework::{
     ArgsError, ClusterEvent, Hint, Instance, Prepared, ReadyFilter, Registration, Score, SetPlugin,
     Status, decode_args,
@@ -30,6 +30,7 @@ pub const REGISTRATION: Registration = Registration {
     summary: "keeps pods together or apart as their affinity and anti-affinity terms say",
     points: &[Point::Filter, Point::Score],
     weight: 2,
+    base: Base::Parity,
     build: |args| Ok(Instance::of_set(InterPodAffinity::new(decode_args(args)?)?)),
 };
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use self::args::{Added, NodeAffinityArgs};
 use crate::api;
-use crate::config::Point;
+use crate::config::{Base, Point};
 use crate::framework::{
     ClusterEvent, Filter, Hint, Instance, Normalize, Prepared, ReadyFilter, Refusals, Registration,
     Score, SetPlugin, Status, decode_args,
@@ -27,6 +27,7 @@ pub const REGISTRATION: Registration = Registration {
     summary: "keeps to node selector and required node affinity; prefers what the pod prefers",
     points: &[Point::Filter, Point::Score],
     weight: 2,
+    base: Base::Parity,
     build: |args| {
         let added = decode_args::<NodeAffinityArgs>(args)?.compile()?;
         Ok(Instance::of_set(NodeAffinity { added }))

@@ -4,7 +4,7 @@
 mod tests;
 
 use crate::api;
-use crate::config::Point;
+use crate::config::{Base, Point};
 use crate::framework::{
     ClusterEvent, Filter, Hint, Instance, Prepared, ReadyFilter, Refusals, Registration, SetPlugin,
     Status, decode_args,
@@ -24,6 +24,7 @@ pub const REGISTRATION: Registration = Registration {
     summary: "refuses nodes that do not declare a feature that the pod uses",
     points: &[Point::Filter],
     weight: 0,
+    base: Base::Parity,
     build: |args| {
         decode_args::<()>(args)?;
         Ok(Instance::of_set(NodeDeclaredFeatures))

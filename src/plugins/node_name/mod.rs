@@ -5,7 +5,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use crate::config::Point;
+use crate::config::{Base, Point};
 use crate::framework::{
     ClusterEvent, Filter, Hint, Instance, Prepared, ReadyFilter, Refusals, Registration, SetPlugin,
     Status, decode_args,
@@ -21,6 +21,7 @@ pub const REGISTRATION: Registration = Registration {
     summary: "keeps a pod that names a node to that node",
     points: &[Point::Filter],
     weight: 0,
+    base: Base::Parity,
     build: |args| {
         decode_args::<()>(args)?;
         Ok(Instance::of_set(NodeName))

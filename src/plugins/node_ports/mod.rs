@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::config::Point;
+use crate::config::{Base, Point};
 use crate::framework::{
     ClusterEvent, Filter, Hint, Instance, Prepared, ReadyFilter, Refusals, Registration, SetPlugin,
     Status, decode_args,
@@ -19,6 +19,7 @@ pub const REGISTRATION: Registration = Registration {
     summary: "refuses nodes on which a host port that the pod asks for is taken",
     points: &[Point::Filter],
     weight: 0,
+    base: Base::Parity,
     build: |args| {
         decode_args::<()>(args)?;
         Ok(Instance::of_set(NodePorts))

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use self::scoring::BalanceScore;
-use crate::config::Point;
+use crate::config::{Base, Point};
 use crate::framework::{
     ArgsError, Instance, Prepared, Registration, Score, SetPlugin, decode_args,
 };
@@ -23,6 +23,7 @@ pub const REGISTRATION: Registration = Registration {
     summary: "prefers nodes of which the pod evens out the shares of the resources that are taken",
     points: &[Point::Score],
     weight: 1,
+    base: Base::Parity,
     build: |args| {
         let args = decode_args::<BalancedAllocationArgs>(args)?;
         Ok(Instance::of_set(args.compile()?))

@@ -9,7 +9,7 @@ mod tests;
 use self::args::NodeResourcesFitArgs;
 use self::filtering::{FitFilter, Ignored};
 use self::scoring::{AllocationScore, Strategy};
-use crate::config::Point;
+use crate::config::{Base, Point};
 use crate::framework::{
     ClusterEvent, Hint, Instance, Prepared, ReadyFilter, Registration, Score, SetPlugin,
     decode_args,
@@ -27,6 +27,7 @@ pub const REGISTRATION: Registration = Registration {
     summary: "refuses nodes with too little left of what the pod asks for; prefers the emptiest",
     points: &[Point::Filter, Point::Score],
     weight: 1,
+    base: Base::Parity,
     build: |args| {
         let args = decode_args::<NodeResourcesFitArgs>(args)?;
         Ok(Instance::of_set(args.compile()?))

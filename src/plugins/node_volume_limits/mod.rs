@@ -5,7 +5,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::Point;
+use crate::config::{Base, Point};
 use crate::framework::{
     Change, ClusterEvent, Filter, Hint, Instance, Prepared, ReadyFilter, Refusals, Registration,
     SetPlugin, Status, StorageEvent, decode_args,
@@ -23,6 +23,7 @@ pub const REGISTRATION: Registration = Registration {
     summary: "refuses nodes that have as many volumes of a driver as it can attach there",
     points: &[Point::Filter],
     weight: 0,
+    base: Base::Parity,
     build: |args| {
         decode_args::<()>(args)?;
         Ok(Instance::of_set(NodeVolumeLimits))

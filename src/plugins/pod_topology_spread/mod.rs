@@ -15,7 +15,7 @@ use self::filtering::SpreadFilter;
 use self::scoring::SpreadScore;
 use self::wake::Wake;
 use crate::api::TopologySpreadConstraint;
-use crate::config::Point;
+use crate::config::{Base, Point};
 use crate::framework::{
     ArgsError, ClusterEvent, Hint, Instance, Prepared, ReadyFilter, Registration, Score, SetPlugin,
     Status, decode_args,
@@ -33,6 +33,7 @@ pub const REGISTRATION: Registration = Registration {
     summary: "spreads matching pods evenly over topology domains",
     points: &[Point::Filter, Point::Score],
     weight: 2,
+    base: Base::Parity,
     build: |args| Ok(Instance::of_set(PodTopologySpread::new(decode_args(args)?)?)),
 };
 

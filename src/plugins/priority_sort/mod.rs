@@ -5,7 +5,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use crate::config::Point;
+use crate::config::{Base, Point};
 use crate::framework::{Instance, QueueSortPlugin, Registration, decode_args};
 use crate::model::Instant;
 use crate::snapshot::PodInfo;
@@ -17,6 +17,7 @@ pub const REGISTRATION: Registration = Registration {
     summary: "orders waiting pods by priority, then by the time they entered the queue",
     points: &[Point::QueueSort],
     weight: 0,
+    base: Base::Parity,
     build: |args| {
         decode_args::<()>(args)?;
         Ok(Instance { queue_sort: Some(Arc::new(PrioritySort)), ..Instance::default() })

@@ -5,7 +5,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use crate::config::Point;
+use crate::config::{Base, Point};
 use crate::framework::{Instance, PreEnqueuePlugin, Registration, Status, decode_args};
 use crate::snapshot::PodInfo;
 
@@ -16,6 +16,7 @@ pub const REGISTRATION: Registration = Registration {
     summary: "keeps pods with scheduling gates out of the queue",
     points: &[Point::PreEnqueue],
     weight: 0,
+    base: Base::Parity,
     build: |args| {
         decode_args::<()>(args)?;
         Ok(Instance { pre_enqueue: Some(Arc::new(SchedulingGates)), ..Instance::default() })

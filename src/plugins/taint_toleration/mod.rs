@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::config::Point;
+use crate::config::{Base, Point};
 use crate::framework::{
     ClusterEvent, Filter, Hint, Instance, Normalize, Prepared, ReadyFilter, Refusals, Registration,
     SCORE_MAX, Score, SetPlugin, Status, decode_args,
@@ -22,6 +22,7 @@ pub const REGISTRATION: Registration = Registration {
     summary: "refuses nodes with taints that the pod does not tolerate; prefers few soft ones",
     points: &[Point::Filter, Point::Score],
     weight: 3,
+    base: Base::Parity,
     build: |args| {
         decode_args::<()>(args)?;
         Ok(Instance::of_set(TaintToleration))

@@ -21,7 +21,7 @@ use self::plan::Planner;
 use self::scoring::StorageScore;
 use self::siblings::Siblings;
 use super::shape::Shape;
-use crate::config::Point;
+use crate::config::{Base, Point};
 use crate::framework::{
     ClusterEvent, Filter, Hint, Instance, PreBindPlugin, Prepared, Progress, ReadyFilter, Refusals,
     Registration, ReservePlugin, Score, SetPlugin, Status, decode_args,
@@ -47,6 +47,7 @@ pub const REGISTRATION: Registration = Registration {
     summary: "runs pods where their volumes are or can be made, and binds their claims",
     points: &[Point::Filter, Point::Score, Point::Reserve, Point::PreBind],
     weight: 1,
+    base: Base::Parity,
     build: |args| {
         let plugin = Arc::new(decode_args::<VolumeBindingArgs>(args)?.compile()?);
         Ok(Instance {

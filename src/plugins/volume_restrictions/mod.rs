@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::config::Point;
+use crate::config::{Base, Point};
 use crate::framework::{
     ClusterEvent, Filter, Hint, Instance, Prepared, ReadyFilter, Refusals, Registration, SetPlugin,
     Status, StorageEvent, decode_args,
@@ -24,6 +24,7 @@ pub const REGISTRATION: Registration = Registration {
     summary: "keeps pods from disks and claims that another pod has for itself",
     points: &[Point::Filter],
     weight: 0,
+    base: Base::Parity,
     build: |args| {
         decode_args::<()>(args)?;
         Ok(Instance::of_set(VolumeRestrictions))

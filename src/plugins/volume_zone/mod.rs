@@ -5,7 +5,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use crate::config::Point;
+use crate::config::{Base, Point};
 use crate::framework::{
     ClusterEvent, Filter, Hint, Instance, Prepared, ReadyFilter, Refusals, Registration, SetPlugin,
     Status, StorageEvent, decode_args,
@@ -32,6 +32,7 @@ pub const REGISTRATION: Registration = Registration {
     summary: "refuses nodes outside of the zones that stand on the pod's volumes",
     points: &[Point::Filter],
     weight: 0,
+    base: Base::Parity,
     build: |args| {
         decode_args::<()>(args)?;
         Ok(Instance::of_set(VolumeZone))
