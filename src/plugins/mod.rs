@@ -1,5 +1,7 @@
 //! The plugins, one folder each, and the table that names them.
 
+mod copyset_width;
+mod declared_rack;
 mod default_binder;
 mod image_locality;
 mod inter_pod_affinity;
@@ -12,13 +14,18 @@ mod node_resources_fit;
 mod node_unschedulable;
 mod node_volume_limits;
 mod pod_topology_spread;
+mod primary_balance;
 mod priority_sort;
+mod quorum_spread;
+mod reach;
+mod rungs;
 mod scheduling_gates;
 mod scored_resources;
 mod shape;
 mod taint_toleration;
 #[cfg(test)]
 mod tests;
+mod topology_memo;
 mod volume_binding;
 mod volume_restrictions;
 mod volume_zone;
@@ -48,6 +55,10 @@ pub fn registry() -> Registry {
         node_resources_balanced_allocation::REGISTRATION,
         image_locality::REGISTRATION,
         node_declared_features::REGISTRATION,
+        declared_rack::REGISTRATION,
+        quorum_spread::REGISTRATION,
+        primary_balance::REGISTRATION,
+        copyset_width::REGISTRATION,
         default_binder::REGISTRATION,
     ])
 }

@@ -22,6 +22,8 @@ pub struct Groups {
     by_key: BTreeMap<GroupKey, Group>,
     of_pod: FxHashMap<Str, Arc<[Membership]>>,
     primaries: PerNode<u32>,
+    /// For each host, the others with which it shares groups, and how many.
+    peers: Peers,
     /// StatefulSets, and what each adds to the wanted sizes of groups.
     sets: BTreeMap<PodKey, Set>,
 }
@@ -135,9 +137,19 @@ impl Groups {
         self.by_key.iter()
     }
 
-    /// How many primaries stand on a node.
-    pub fn primaries_on(&self, node: NodeIndex) -> u32 {
-        self.primaries.get(node)
+    /// The nodes with primaries, and how many each has.
+    pub fn primaries(&self) -> &[(NodeIndex, u32)] {
+        self.primaries.as_slice()
+    }
+
+    /// Whether two hosts have members of one group.
+    pub fn share(&self, one: NodeIndex, other: NodeIndex) -> bool {
+        self.peers.get(&one).is_some_and(|peers| peers.contains_key(&other))
+    }
+
+    /// With how many others a host shares groups.
+    pub fn scatter_width(&self, host: NodeIndex) -> usize {
+        self.peers.get(&host).map_or(0, FxHashMap::len)
     }
 
     pub(super) fn catalogue(&self) -> Option<&Catalogue> {
@@ -168,6 +180,9 @@ impl Groups {
         }
         for membership in &memberships {
             let group = self.by_key.entry(membership.key.clone()).or_default();
+            for other in group.members.values().map(|member| member.node) {
+                meet(&mut self.peers, node, other);
+            }
             let member = Member { pod: pod.clone(), node, membership: membership.clone() };
             group.members.insert(pod.uid.clone(), member);
         }
@@ -187,6 +202,9 @@ impl Groups {
         for membership in memberships.iter() {
             if let Some(group) = self.by_key.get_mut(&membership.key) {
                 group.members.remove(uid);
+                for other in group.members.values().map(|member| member.node) {
+                    part(&mut self.peers, node, other);
+                }
             }
             self.drop_if_empty(&membership.key);
         }
@@ -244,6 +262,34 @@ impl Groups {
     fn drop_if_empty(&mut self, key: &GroupKey) {
         if self.by_key.get(key).is_some_and(|group| group.members.is_empty() && group.wanted == 0) {
             self.by_key.remove(key);
+        }
+    }
+}
+
+type Peers = FxHashMap<NodeIndex, FxHashMap<NodeIndex, u32>>;
+
+/// Two members of one group stand on these hosts.
+fn meet(peers: &mut Peers, one: NodeIndex, other: NodeIndex) {
+    if one != other {
+        *peers.entry(one).or_default().entry(other).or_default() += 1;
+        *peers.entry(other).or_default().entry(one).or_default() += 1;
+    }
+}
+
+/// One of two members of one group has left its host.
+fn part(peers: &mut Peers, one: NodeIndex, other: NodeIndex) {
+    for (host, peer) in [(one, other), (other, one)] {
+        let Some(counts) = peers.get_mut(&host) else {
+            continue;
+        };
+        if let Some(count) = counts.get_mut(&peer) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                counts.remove(&peer);
+            }
+        }
+        if counts.is_empty() {
+            peers.remove(&host);
         }
     }
 }

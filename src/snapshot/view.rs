@@ -80,6 +80,12 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The nodes with primaries, and how many each has. The overlay is left aside.
+    pub fn primaries(&self) -> Vec<(NodeIndex, i64)> {
+        let placed = self.snapshot.groups.primaries().iter();
+        placed.map(|(node, count)| (*node, i64::from(*count))).collect()
+    }
+
     /// A group as it stands in this view; nothing if it has no member and nobody wants any.
     pub fn group(&self, key: &GroupKey) -> Cow<'a, Group> {
         let mut group = match self.snapshot.groups.get(key) {
