@@ -42,6 +42,14 @@ pub struct Definition {
     pub scatter_width: Option<u32>,
 }
 
+impl Definition {
+    /// The rule for so many voters; a guess from their number where nobody has stated one.
+    pub fn rule_for(&self, size: u32) -> Rule {
+        let guess = self.source == Source::StatefulSet;
+        if guess && size == 2 { Rule::NMinusOne } else { self.rule }
+    }
+}
+
 /// Who says that these pods are a group.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {

@@ -10,6 +10,8 @@ mod policy;
 mod preset;
 mod presets;
 mod rule;
+#[cfg(test)]
+mod tests;
 
 pub use catalogue::{Candidate, Catalogue, ordinal};
 pub use definition::{

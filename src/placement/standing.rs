@@ -52,7 +52,7 @@ impl GroupStanding {
         usable: &NodeSet,
     ) -> Self {
         let (size, size_source) = group.size(definition);
-        let rule = group.rule(definition);
+        let rule = definition.rule_for(size);
         let voters: Vec<NodeIndex> = group.voters().map(|member| member.node).collect();
         let placed = u32::try_from(voters.len()).unwrap_or(u32::MAX);
         let tolerance = rule.tolerance(size).min(rule.tolerance(placed));

@@ -7,7 +7,7 @@ use crate::framework::{Filter, Refusals, Status};
 use crate::groups::{Definition, Membership, Mode, Source};
 use crate::model::Str;
 use crate::placement::{FailureDomains, HOST, LevelDomains, Quota, levels_of};
-use crate::snapshot::{Domain, Group, NodeIndex, NodeSet};
+use crate::snapshot::{Domain, Group, NodeIndex, NodeSet, View};
 
 /// So many domains a refusal names.
 const NAMED_MAX: usize = 5;
@@ -167,6 +167,17 @@ fn reason(membership: &Membership, units: &Units, level: &str, names: &[Str], li
     .into()
 }
 
+/// Whether the group has declared racks. Some operators write the same rack on all pods where none
+/// was declared, so that one alone says nothing.
+pub fn has_racks(membership: &Membership, view: &View<'_>) -> bool {
+    let Some(own) = &membership.rack else {
+        return false;
+    };
+    let group = view.group(&membership.key);
+    let mut racks = group.members.values().filter_map(|member| member.membership.rack.as_ref());
+    racks.any(|rack| rack != own)
+}
+
 /// The voters of a group, each for itself.
 pub fn voters(membership: &Membership, group: &Group, own: &Str) -> Units {
     let definition = &membership.definition;
@@ -175,6 +186,6 @@ pub fn voters(membership: &Membership, group: &Group, own: &Str) -> Units {
         others.map(|member| (member.node, member.pod.uid.clone())).collect();
     let with_own = u32::try_from(placed.len() + 1).unwrap_or(u32::MAX);
     let size = group.size(definition).0.max(with_own);
-    let tolerance = group.rule(definition).tolerance(size);
+    let tolerance = definition.rule_for(size).tolerance(size);
     Units { size, tolerance, placed, own: own.clone(), name: "voters" }
 }

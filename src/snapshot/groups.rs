@@ -11,7 +11,7 @@ use super::pod_info::PodInfo;
 use crate::api;
 use crate::groups::{
     Candidate, Catalogue, Definition, GroupKey, MEMBERS_MAX, Membership, Primaries, Primary, Rule,
-    Source, ordinal,
+    ordinal,
 };
 use crate::model::{Labels, PodKey, Str};
 
@@ -100,12 +100,6 @@ impl Group {
         let last = of_sets.filter_map(|pod| ordinal(&pod.key.name)).max();
         let named = last.map_or(0, |last| last.saturating_add(1));
         (seen.max(named.min(MEMBERS_MAX)), SizeSource::Ordinals)
-    }
-
-    /// The rule; a guess from the size where nobody has stated one.
-    pub fn rule(&self, definition: &Definition) -> Rule {
-        let guess = definition.source == Source::StatefulSet;
-        if guess && self.size(definition).0 == 2 { Rule::NMinusOne } else { definition.rule }
     }
 }
 

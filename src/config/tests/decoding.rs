@@ -78,7 +78,7 @@ fn an_unknown_field_is_named_with_its_place_and_value() {
         "algorithmSource: unknown field with value {\"provider\":\"x\"}; expected one of \
          apiVersion, kind, parallelism, leaderElection, clientConnection, enableProfiling, \
          enableContentionProfiling, percentageOfNodesToScore, podInitialBackoffSeconds, \
-         podMaxBackoffSeconds, delayCacheUntilActive, profiles, extenders",
+         podMaxBackoffSeconds, delayCacheUntilActive, profiles, extenders, infrastructure",
     );
     check(
         "profiles: [{}, {plugins: {score: {enabled: [{name: A}, {name: B, wieght: 2}]}}}]",

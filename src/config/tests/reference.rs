@@ -58,6 +58,7 @@ fn the_defaults_in_the_docs_are_those_that_hold() {
         ("delayCacheUntilActive", config.delay_cache_until_active.to_string()),
         ("profiles", "one profile".to_owned()),
         ("profiles[].schedulerName", effective.profiles[0].scheduler_name.to_string()),
+        ("profiles[].base", "database".to_owned()),
         ("profiles[].plugins.multiPoint", "all plugins".to_owned()),
     ];
     let (fields, _) = DOCS.split_once("A plugin set:").unwrap();
@@ -167,9 +168,19 @@ impl<'de> de::Deserializer<'de> for Sample<'_> {
         visitor.visit_map(Fields { fields: fields.iter(), next: "", of: &self })
     }
 
+    fn deserialize_enum<V: de::Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        self.note("string");
+        visitor.visit_enum(variants[0].into_deserializer())
+    }
+
     forward_to_deserialize_any! {
         i8 i16 i128 u8 u16 u32 u64 u128 f64 char bytes byte_buf unit unit_struct newtype_struct
-        tuple tuple_struct map enum identifier ignored_any
+        tuple tuple_struct map identifier ignored_any
     }
 }
 

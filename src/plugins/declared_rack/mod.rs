@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::quorum_spread::wakes;
 use super::reach::reachable;
-use super::rungs::{Ladder, Unit, Units};
+use super::rungs::{Ladder, Unit, Units, has_racks};
 use super::topology_memo::TopologyMemo;
 use crate::config::{Base, Point};
 use crate::framework::{
@@ -49,7 +49,7 @@ impl SetPlugin for DeclaredRack {
         view: &'a View<'a>,
     ) -> Prepared<ReadyFilter<'a>> {
         let memberships = view.memberships(pod);
-        let Some((membership, rack)) = declared(&memberships) else {
+        let Some((membership, rack)) = declared(&memberships, view) else {
             return Prepared::Skip;
         };
         let units = racks(membership, rack, &view.group(&membership.key), &pod.uid);
@@ -68,7 +68,7 @@ impl SetPlugin for DeclaredRack {
         nodes: &'a [NodeIndex],
     ) -> Prepared<Box<dyn Score + 'a>> {
         let memberships = view.memberships(pod);
-        let Some((membership, rack)) = declared(&memberships) else {
+        let Some((membership, rack)) = declared(&memberships, view) else {
             return Prepared::Skip;
         };
         let group = view.group(&membership.key);
@@ -99,8 +99,12 @@ impl SetPlugin for DeclaredRack {
 }
 
 /// The membership with a declared rack; a pod has at most one.
-fn declared(memberships: &[Membership]) -> Option<(&Membership, &Str)> {
-    memberships.iter().find_map(|membership| Some((membership, membership.rack.as_ref()?)))
+fn declared<'a>(
+    memberships: &'a [Membership],
+    view: &View<'_>,
+) -> Option<(&'a Membership, &'a Str)> {
+    let mut declared = memberships.iter().filter(|membership| has_racks(membership, view));
+    declared.find_map(|membership| Some((membership, membership.rack.as_ref()?)))
 }
 
 /// The racks of a group. How many may be gone is the rule's for as many racks as there are.
@@ -111,7 +115,7 @@ fn racks(membership: &Membership, rack: &Str, group: &Group, own: &Str) -> Units
     let mut known: BTreeSet<&Unit> = placed.iter().map(|(_, rack)| rack).collect();
     known.insert(rack);
     let size = u32::try_from(known.len()).unwrap_or(u32::MAX);
-    let tolerance = group.rule(&membership.definition).tolerance(size);
+    let tolerance = membership.definition.rule_for(size).tolerance(size);
     Units { size, tolerance, own: rack.clone(), placed, name: "racks" }
 }
 

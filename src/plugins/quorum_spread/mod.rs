@@ -6,7 +6,7 @@ mod tests;
 use std::sync::Arc;
 
 use super::reach::reachable;
-use super::rungs::{Ladder, voters};
+use super::rungs::{Ladder, has_racks, voters};
 use super::topology_memo::TopologyMemo;
 use crate::config::{Base, Point};
 use crate::framework::{
@@ -49,8 +49,10 @@ impl SetPlugin for QuorumSpread {
     ) -> Prepared<ReadyFilter<'a>> {
         let memberships = view.memberships(pod);
         // Members of declared racks are for DeclaredRack.
-        let counted: Vec<_> =
-            memberships.iter().filter(|one| one.voter && one.rack.is_none()).collect();
+        let counted: Vec<_> = memberships
+            .iter()
+            .filter(|membership| membership.voter && !has_racks(membership, view))
+            .collect();
         if counted.is_empty() {
             return Prepared::Skip;
         }
@@ -75,7 +77,7 @@ impl SetPlugin for QuorumSpread {
         let memberships = view.memberships(pod);
         let others: Vec<NodeIndex> = memberships
             .iter()
-            .filter(|membership| membership.rack.is_none())
+            .filter(|membership| !has_racks(membership, view))
             .flat_map(|membership| {
                 let group = view.group(&membership.key);
                 let members = group.members.values().filter(|member| member.pod.uid != pod.uid);
