@@ -62,9 +62,9 @@ impl Catalogue {
                 catalogue.several.push(preset.name.clone());
             }
             for definition in definitions {
-                // A definition without any requirement is refused before.
-                if let Some(first) = definition.selector.requirements().first() {
-                    let places = catalogue.by_label.entry(first.key.clone()).or_default();
+                // A definition that demands no label is refused before.
+                if let Some(key) = definition.demanded_label() {
+                    let places = catalogue.by_label.entry(key.clone()).or_default();
                     places.push(catalogue.definitions.len());
                 }
                 catalogue.definitions.push(Arc::new(definition));
@@ -105,6 +105,10 @@ impl Catalogue {
 
     /// The groups of a pod. Mostly there is one or none.
     pub fn memberships(&self, candidate: Candidate<'_>) -> Vec<Membership> {
+        // Jobs that back a database up or set it up carry its labels and do not vote.
+        if candidate.owner.is_some_and(|owner| &*owner.kind == "Job") {
+            return Vec::new();
+        }
         let found = self.matching(candidate.labels);
         let policy = self.policies.iter().position(|policy| {
             policy.covers(candidate.namespace, candidate.namespace_labels)

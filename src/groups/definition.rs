@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::rule::Rule;
-use crate::model::{Selector, Str};
+use crate::model::{Operator, Requirement, Selector, Str};
 
 /// One kind of group, from a preset, a policy or a StatefulSet.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +43,14 @@ pub struct Definition {
 }
 
 impl Definition {
+    /// A label without which no pod belongs to the group.
+    pub(super) fn demanded_label(&self) -> Option<&Str> {
+        let demands = |requirement: &&Requirement| {
+            matches!(requirement.operator, Operator::Equals | Operator::In | Operator::Exists)
+        };
+        self.selector.requirements().iter().find(demands).map(|requirement| &requirement.key)
+    }
+
     /// The rule for so many voters; a guess from their number where nobody has stated one.
     pub fn rule_for(&self, size: u32) -> Rule {
         let guess = self.source == Source::StatefulSet;

@@ -158,18 +158,10 @@ impl Preset {
             })
         };
         let selector = compile("match", &part.selector)?;
-        if selector.is_everything() {
-            return Err(PresetError::Invalid {
-                preset: self.name.clone(),
-                field: format!("parts[{index}].match"),
-                value: "".into(),
-                expected: "a label that the operator's pods have and others have not",
-            });
-        }
         let rule = Rule::from_parts(part.rule, part.replication_factor, part.needed);
         let rule =
             rule.map_err(|source| PresetError::Rule { preset: self.name.clone(), index, source })?;
-        Ok(Definition {
+        let definition = Definition {
             source: Source::Preset(self.name.clone()),
             part: part.name.clone(),
             selector,
@@ -188,7 +180,16 @@ impl Preset {
             max_members: None,
             primaries: Primaries::default(),
             scatter_width: None,
-        })
+        };
+        if definition.demanded_label().is_none() {
+            return Err(PresetError::Invalid {
+                preset: self.name.clone(),
+                field: format!("parts[{index}].match"),
+                value: "".into(),
+                expected: "a label that the operator's pods have and others have not",
+            });
+        }
+        Ok(definition)
     }
 
     fn initial_primary(&self, index: usize, part: &Part) -> Result<InitialPrimary, PresetError> {

@@ -1,6 +1,7 @@
 //! Databases on failure domains: which hosts die together, how many members a domain may have, and
 //! what a placement risks.
 
+mod completion;
 mod domains;
 mod infrastructure;
 mod quota;
@@ -9,6 +10,7 @@ mod standing;
 #[cfg(test)]
 mod tests;
 
+pub use completion::{Completion, MEMBERS_MAX, Room};
 pub use domains::{
     DeclaredDomain, FailureDomains, HOST, Level, LevelDomains, RACK, REGION, Topology, ZONE,
 };

@@ -3,6 +3,7 @@
 mod copyset_width;
 mod declared_rack;
 mod default_binder;
+mod group_look_ahead;
 mod image_locality;
 mod inter_pod_affinity;
 mod node_affinity;
@@ -57,6 +58,7 @@ pub fn registry() -> Registry {
         node_declared_features::REGISTRATION,
         declared_rack::REGISTRATION,
         quorum_spread::REGISTRATION,
+        group_look_ahead::REGISTRATION,
         primary_balance::REGISTRATION,
         copyset_width::REGISTRATION,
         default_binder::REGISTRATION,
