@@ -148,7 +148,8 @@ func (s *standIns) provision(ctx context.Context, name cache.ObjectName) error {
 		}
 		time.Sleep(patience)
 	}
-	if slices.Contains(strings.Split(class.Parameters[parameterRefuses], ","), domain) {
+	refused := strings.Split(class.Parameters[parameterRefuses], ",")
+	if domain != "" && slices.Contains(refused, domain) {
 		delete(claim.Annotations, volume.AnnSelectedNode)
 		_, err = claims.Update(ctx, claim, metav1.UpdateOptions{})
 		return err
