@@ -99,6 +99,7 @@ fn a_pod_whose_volume_cannot_be_made_on_its_node_is_tried_on_others() {
     let _daemon = start_alone(&plane);
     let full = json!({"topology": ZONE, "refuses": "zone-a,zone-c"});
     create_class(&cluster, "zonal", STAND_IN, &full);
+    // Claims that are called like their pods are told from them.
     let names = ["a", "b", "c"];
     for name in names {
         create_claim(&cluster, NAMESPACE, name, "zonal");
