@@ -172,12 +172,11 @@ fn text(report: &Report) -> String {
     }
     let because = report.skipped_because;
     text + &format!(
-        "{} pods compared, {} answers differ, {} pods skipped ({} for volumes, {} for claims for \
-         devices); the answers of preemption of {} pods were not compared.\n",
+        "{} pods compared, {} answers differ, {} pods skipped ({} for claims for devices); the \
+         answers of preemption of {} pods were not compared.\n",
         report.compared,
         report.mismatches,
         report.skipped,
-        because.volumes,
         because.resource_claims,
         report.not_compared.post_filter,
     )

@@ -10,8 +10,6 @@ use crate::snapshot::PodInfo;
 /// A field of a spec that decides on placement in a way that we do not know yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unsupported<'a> {
-    /// A volume that needs a claim or a disk, and the kind of its source.
-    Volume { index: usize, name: &'a str, source: &'static str },
     /// The name of a claim for devices.
     ResourceClaim(&'a str),
     /// The name of a group of pods.
@@ -20,11 +18,6 @@ pub enum Unsupported<'a> {
 
 /// The first unsupported field of a spec.
 pub fn unsupported(spec: &api::PodSpec) -> Option<Unsupported<'_>> {
-    let mut volumes = spec.volumes.iter().enumerate();
-    let volume = volumes.find_map(|(index, volume)| {
-        let (name, source) = (&*volume.name, source(volume)?);
-        Some(Unsupported::Volume { index, name, source })
-    });
     let claims = spec.resource_claims.first();
     let claim = claims.map(|claim| Unsupported::ResourceClaim(&claim.name));
     let group = spec.scheduling_group.as_ref();
@@ -32,7 +25,7 @@ pub fn unsupported(spec: &api::PodSpec) -> Option<Unsupported<'_>> {
         let name = group.pod_group_name.as_deref();
         Unsupported::SchedulingGroup(name.unwrap_or_default())
     });
-    volume.or(claim).or(group)
+    claim.or(group)
 }
 
 /// The first unsupported field of a spec, with what is missing.
@@ -43,11 +36,6 @@ pub fn unsupported_field(spec: &api::PodSpec) -> Option<String> {
 impl fmt::Display for Unsupported<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Volume { index, name, source } => write!(
-                f,
-                "spec.volumes[{index}].{source} ({name:?}): \
-                 volumes that need a claim or a disk are not supported yet"
-            ),
             Self::ResourceClaim(name) => write!(
                 f,
                 "spec.resourceClaims[0] ({name:?}): claims for devices are not supported yet"
@@ -62,25 +50,4 @@ impl fmt::Display for Unsupported<'_> {
 /// What rejects a pod that needs something unsupported.
 pub(super) fn reject(pod: &PodInfo) -> Option<Status> {
     unsupported_field(&pod.spec).map(Status::unresolvable)
-}
-
-/// The field of a volume that the volume plugins look at. Sources that are no claim and no disk,
-/// such as `emptyDir`, `configMap` or `nfs`, fit every node. The plugins know the rest, too, but a
-/// binding that has to wait for claims has not been proved on a real control plane yet.
-fn source(volume: &api::Volume) -> Option<&'static str> {
-    let sources = [
-        (volume.persistent_volume_claim.is_some(), "persistentVolumeClaim"),
-        (volume.ephemeral.is_some(), "ephemeral"),
-        (volume.gce_persistent_disk.is_some(), "gcePersistentDisk"),
-        (volume.aws_elastic_block_store.is_some(), "awsElasticBlockStore"),
-        (volume.azure_disk.is_some(), "azureDisk"),
-        (volume.azure_file.is_some(), "azureFile"),
-        (volume.cinder.is_some(), "cinder"),
-        (volume.vsphere_volume.is_some(), "vsphereVolume"),
-        (volume.portworx_volume.is_some(), "portworxVolume"),
-        (volume.rbd.is_some(), "rbd"),
-        (volume.iscsi.is_some(), "iscsi"),
-    ];
-    let needed = sources.into_iter().find(|(needed, _)| *needed);
-    needed.map(|(_, source)| source)
 }

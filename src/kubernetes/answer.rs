@@ -78,7 +78,7 @@ impl Answer {
         }
     }
 
-    /// The pod that a good answer carries.
+    /// The pod that a good answer to a call about a pod carries. Other objects read as pods, too.
     pub(super) fn pod(&self) -> Option<Box<api::Pod>> {
         let Self::Status { code, body, .. } = self else {
             return None;

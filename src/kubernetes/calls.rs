@@ -17,7 +17,7 @@ use super::clock::Clock;
 use super::permit::{Permit, Tenure};
 use super::requests::RequestError;
 use crate::metrics;
-use crate::scheduler::{Credit, Effect, Reply};
+use crate::scheduler::{Credit, Effect, Op, Reply};
 
 /// Calls at the same time, each on a kept-alive connection of its own. More of them bind no more
 /// pods a second: the API server is the limit then.
@@ -82,6 +82,8 @@ impl Calls {
         let (client, slots) = (self.client.clone(), self.slots.clone());
         let (replies, open) = (self.replies.clone(), self.open.clone());
         let (id, clock) = (effect.id, self.clock);
+        // A claim may well have the name of its pod, and must not be taken for it.
+        let about_pod = !matches!(effect.op, Op::Write { .. });
         let permit = Permit::new(clock, &self.tenure, effect.epoch, effect.not_after);
         let deadline = clock.point(effect.not_after);
         self.runtime.spawn(async move {
@@ -95,7 +97,8 @@ impl Calls {
             metrics::call(what, answer.label());
             open.fetch_sub(1, Ordering::AcqRel);
             // Without a reader the daemon is ending.
-            _ = replies.send(Reply { id, outcome: answer.outcome(), pod: answer.pod() });
+            let pod = about_pod.then(|| answer.pod()).flatten();
+            _ = replies.send(Reply { id, outcome: answer.outcome(), pod });
         });
     }
 }

@@ -66,6 +66,8 @@ pub struct QueuedPod {
     since: Instant,
     /// The plugins that refused it last.
     pub rejectors: BTreeSet<Str>,
+    /// The nodes on which its claims could not be made ready.
+    pub failed_on: BTreeSet<Str>,
     place: Place,
 }
 
@@ -115,6 +117,7 @@ impl Queue {
             failed: 0,
             since: now,
             rejectors: gate.iter().cloned().collect(),
+            failed_on: BTreeSet::new(),
             place: Place::InCycle,
         };
         self.pods.insert(uid.clone(), queued);
@@ -203,6 +206,13 @@ impl Queue {
         }
         self.move_to(uid, Place::Failing(until));
         metrics::queue_incoming("backoff", "ScheduleAttemptFailure");
+    }
+
+    /// Remembers that the pod came to nothing on a node, so that it is tried on others first.
+    pub fn note_failure_on(&mut self, uid: &str, node: &Str) {
+        if let Some(queued) = self.pods.get_mut(uid) {
+            queued.failed_on.insert(node.clone());
+        }
     }
 
     /// Puts back a pod that was not tried in the end. It is next again.

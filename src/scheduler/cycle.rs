@@ -5,6 +5,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::framework::{CycleError, Diagnosis, Framework};
 use crate::metrics;
 use crate::model::Str;
+use crate::queue::QueuedPod;
 use crate::snapshot::{ClaimDecision, NodeIndex, PodInfo, View};
 
 /// What a cycle decides.
@@ -19,7 +20,8 @@ pub enum Verdict {
 }
 
 /// Decides where a pod goes: filter, score, take the best.
-pub fn schedule(framework: &Framework, pod: &PodInfo, view: &View<'_>, seed: u64) -> Verdict {
+pub fn schedule(framework: &Framework, queued: &QueuedPod, view: &View<'_>, seed: u64) -> Verdict {
+    let pod = &*queued.pod;
     let _timer = metrics::time_algorithm();
     let filtered = match framework.filter(pod, view) {
         Ok(filtered) => filtered,
@@ -29,13 +31,33 @@ pub fn schedule(framework: &Framework, pod: &PodInfo, view: &View<'_>, seed: u64
         [] => return Verdict::Unschedulable(filtered.diagnosis),
         [only] => *only,
         nodes => match framework.score(pod, view, nodes, None) {
-            Ok(totals) => best(nodes, &totals, view, pod, seed),
+            Ok(totals) if queued.failed_on.is_empty() => best(nodes, &totals, view, pod, seed),
+            Ok(totals) => best_again(nodes, &totals, view, queued, seed),
             Err(error) => return Verdict::Failed(error),
         },
     };
     match framework.reserve(pod, view, node) {
         Ok(claims) => Verdict::Node(view.nodes().name(node).clone(), claims),
         Err(error) => Verdict::Failed(error),
+    }
+}
+
+/// The best node for a pod that came to nothing on some: the best of the others, if there are any.
+/// Among equals it is another one each time, as what was missing may be missing in their whole zone.
+fn best_again(
+    nodes: &[NodeIndex],
+    totals: &[i64],
+    view: &View<'_>,
+    queued: &QueuedPod,
+    seed: u64,
+) -> NodeIndex {
+    let is_fresh = |node: NodeIndex| !queued.failed_on.contains(view.nodes().name(node));
+    let all = nodes.iter().copied().zip(totals.iter().copied());
+    let (others, their_totals): (Vec<_>, Vec<_>) = all.filter(|(node, _)| is_fresh(*node)).unzip();
+    let seed = seed.wrapping_add(queued.attempts.into());
+    match others.is_empty() {
+        true => best(nodes, totals, view, &queued.pod, seed),
+        false => best(&others, &their_totals, view, &queued.pod, seed),
     }
 }
 

@@ -40,14 +40,16 @@ impl Leadership {
 }
 
 impl Scheduler {
-    /// How many bindings may still be carried out by the API server although nobody waits for them.
-    /// A lease that is released over them would let another scheduler decide without them.
+    /// How many bindings, and writes about claims, may still be carried out by the API server
+    /// although nobody waits for them. A lease that is released over them would let another
+    /// scheduler decide without them.
     pub fn in_doubt(&self) -> usize {
         let in_doubt = |state: State| match state {
             State::Posting(_) | State::Fencing(_) | State::Checking(_) => true,
             State::Waiting { then, .. } => !matches!(then, Again::Post | Again::Prepare),
             State::Reserved | State::Preparing { .. } | State::Confirming { .. } => false,
         };
-        self.bindings.values().filter(|binding| in_doubt(binding.state)).count()
+        let bindings = self.bindings.values().filter(|binding| in_doubt(binding.state)).count();
+        bindings + self.claim_writes.in_doubt(&self.cache.snapshot.volumes)
     }
 }

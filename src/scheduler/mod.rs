@@ -32,6 +32,7 @@ use self::cycle::Verdict;
 pub use self::effect::{Condition, Credit, Effect, EffectId, LeaseEpoch, Note, Op, Outcome};
 pub use self::event::{Change, Event, Reply};
 use self::leadership::Leadership;
+use self::preparing::ClaimWrites;
 pub use self::report::Refusal;
 use self::rest::Resting;
 use crate::cache::Cache;
@@ -64,6 +65,7 @@ pub struct Scheduler {
     synced: bool,
     /// Claims or volumes have changed since bindings that wait for them were looked at.
     claims_changed: bool,
+    claim_writes: ClaimWrites,
     leadership: Leadership,
     /// Nothing is decided before: the API server asked for patience, or forbids bindings.
     paused_until: Instant,
@@ -107,6 +109,7 @@ impl Scheduler {
             effects: 0,
             synced: false,
             claims_changed: false,
+            claim_writes: ClaimWrites::default(),
             leadership: Leadership::default(),
             paused_until: Instant::default(),
             forbidden_pause: FORBIDDEN_PAUSE_MIN,
@@ -191,7 +194,7 @@ impl Scheduler {
             return false;
         }
         let attempt = metrics::time_attempt();
-        let verdict = cycle::schedule(framework, pod, &self.cache.snapshot.view(), self.seed);
+        let verdict = cycle::schedule(framework, queued, &self.cache.snapshot.view(), self.seed);
         match verdict {
             Verdict::Node(node, claims) => {
                 self.bind(pod, &node, &claims, now);

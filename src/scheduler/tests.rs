@@ -1,6 +1,7 @@
 //! The scheduler as a shell sees it: events in, effects out.
 
 mod leadership;
+mod preparing;
 
 use std::time::Duration;
 
@@ -503,17 +504,11 @@ fn a_binding_that_the_watch_does_not_show_is_looked_up() {
 }
 
 #[test]
-fn a_pod_with_a_claim_is_never_bound_and_the_event_names_the_field() {
+fn a_pod_whose_claim_is_missing_is_not_bound_and_the_event_names_the_claim() {
     let mut cluster = Cluster::new();
-    let mut claiming = ours("a");
-    claiming.spec.volumes.push(api::Volume {
-        name: "data".into(),
-        persistent_volume_claim: Some(Default::default()),
-        ..api::Volume::default()
-    });
-    cluster.see(&claiming);
+    cluster.see(&pod("a").uid("a").scheduler_name(PROFILE).claim("data").build());
     assert_eq!(cluster.advance(), []);
-    assert!(cluster.told()[0].contains("spec.volumes[0].persistentVolumeClaim"));
+    assert!(cluster.told()[0].contains("persistentvolumeclaim \"data\" not found"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 // Command control-plane is, by its first argument, one of the real programs of a Kubernetes
-// control plane: etcd, kube-apiserver or kube-scheduler.
+// control plane: etcd, kube-apiserver, kube-scheduler, or the controllers that make claims and
+// bind volumes.
 //
 // The integration tests build it from the Go modules of Kubernetes and etcd, so that they need
 // neither containers nor downloaded binaries; the arguments that follow are the program's own.
@@ -19,7 +20,8 @@ import (
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 )
 
-var kubernetes = map[string]func() *cobra.Command{
+var programs = map[string]func() *cobra.Command{
+	"controllers":    newControllersCommand,
 	"kube-apiserver": apiserver.NewAPIServerCommand,
 	"kube-scheduler": func() *cobra.Command { return scheduler.NewSchedulerCommand() },
 }
@@ -36,7 +38,7 @@ func main() {
 		etcdmain.Main(os.Args)
 		return
 	}
-	command, found := kubernetes[name]
+	command, found := programs[name]
 	if !found {
 		usage(fmt.Sprintf("it does not know the program %q", name))
 	}
@@ -45,6 +47,6 @@ func main() {
 
 func usage(problem string) {
 	fmt.Fprintf(os.Stderr, "control-plane: %s\n", problem)
-	fmt.Fprintln(os.Stderr, "usage: control-plane etcd|kube-apiserver|kube-scheduler [flags]")
+	fmt.Fprintln(os.Stderr, "usage: control-plane etcd|kube-apiserver|kube-scheduler|controllers [flags]")
 	os.Exit(2)
 }

@@ -9,10 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, Pod, ServiceAccount};
 use serde_json::{Value, json};
 
 use crate::control_plane::{Cluster, ControlPlane, Signal, borrow, node, pod, wait_for};
+use crate::storage::{
+    BY_HAND, HOST, STAND_IN, create_claim, create_class, create_volume, from_claim,
+};
 
 const SOON: Duration = Duration::from_secs(60);
 const NAMESPACE: &str = "quorate-system";
@@ -323,6 +326,11 @@ fn the_role_allows_what_the_daemon_does_and_nothing_else() {
         asked("get", "pods").then_some(())
     });
 
+    create_claiming_pods(&cluster);
+    for resource in ["persistentvolumes", "persistentvolumeclaims"] {
+        wait_for("a write about claims", SOON, || asked("patch", resource).then_some(()));
+    }
+
     wait_for("a renewal of the lease", SOON, || asked("update", "leases").then_some(()));
 
     // API servers that have no streaming lists are asked for ordinary ones.
@@ -332,6 +340,21 @@ fn the_role_allows_what_the_daemon_does_and_nothing_else() {
         listed.map(|(group, resource, _)| (group.clone(), resource.clone(), "list".to_owned()));
     let needed: BTreeSet<_> = listed.chain(used.iter().cloned()).collect();
     assert_eq!(needed, manifests.allowed());
+}
+
+/// One pod whose claim gets a volume that is there, and one for which a volume has to be made.
+fn create_claiming_pods(cluster: &Cluster) {
+    create_class(cluster, "local", BY_HAND, &json!({}));
+    create_class(cluster, "made", STAND_IN, &json!({}));
+    create_volume(cluster, "disk", "local", HOST, "n1");
+    // Nobody else is there who would find that it is free.
+    let free = json!({"status": {"phase": "Available"}});
+    cluster.patch_status::<PersistentVolume>("", "disk", &free);
+    for class in ["local", "made"] {
+        create_claim(cluster, DATABASES, class, class);
+        let pod = pod(DATABASES, class).request("cpu", "1m").scheduler("quorate");
+        cluster.create(&pod.spec("volumes", json!([from_claim(class)])).build());
+    }
 }
 
 /// What the daemon has asked for so far, as (group, resource, verb).

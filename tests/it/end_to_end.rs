@@ -168,7 +168,7 @@ fn a_pod_with_a_claim_is_told_why_and_never_bound() {
         let mut notes = events.filter(|event| event.reason.as_deref() == Some("FailedScheduling"));
         notes.next().and_then(|event| event.note)
     });
-    assert!(note.contains("spec.volumes[0].persistentVolumeClaim"), "{note}");
+    assert!(note.contains("persistentvolumeclaim \"data-0\" not found"), "{note}");
     let condition = wait_for("the condition PodScheduled", SOON, || {
         let pod = cluster.get::<Pod>(NAMESPACE, "claiming")?;
         let conditions = pod.status?.conditions?;

@@ -16,4 +16,10 @@ mod docs;
 mod end_to_end;
 #[cfg(feature = "kubernetes")]
 mod leader_election;
+#[cfg(feature = "kubernetes")]
+mod stateful_sets;
+#[cfg(feature = "kubernetes")]
+mod storage;
 mod tidy;
+#[cfg(feature = "kubernetes")]
+mod volumes;

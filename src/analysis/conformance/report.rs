@@ -31,11 +31,10 @@ pub struct Report {
     pub differences: Vec<Difference>,
 }
 
-/// How many pending pods need volumes that need a claim or a disk, or claims for devices.
+/// How many pending pods need claims for devices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SkippedBecause {
-    pub volumes: usize,
     pub resource_claims: usize,
 }
 
@@ -89,7 +88,6 @@ impl Report {
         self.compared += other.compared;
         self.mismatches += other.mismatches;
         self.skipped += other.skipped;
-        self.skipped_because.volumes += other.skipped_because.volumes;
         self.skipped_because.resource_claims += other.skipped_because.resource_claims;
         self.not_compared.post_filter += other.not_compared.post_filter;
         for (topic, counts) in other.by_topic {

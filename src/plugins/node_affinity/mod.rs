@@ -40,7 +40,7 @@ pub struct NodeAffinity {
 }
 
 /// What a pod demands of its node, ready to match.
-struct Required<'a> {
+pub struct Required<'a> {
     labels: &'a BTreeMap<Str, Str>,
     terms: Option<NodeTerms>,
 }
@@ -120,12 +120,12 @@ impl SetPlugin for NodeAffinity {
 }
 
 impl<'a> Required<'a> {
-    fn of(pod: &'a PodInfo) -> Self {
+    pub fn of(pod: &'a PodInfo) -> Self {
         let terms = node_affinity(pod).and_then(|affinity| affinity.required.as_ref());
         Self { labels: &pod.spec.node_selector, terms: terms.map(|selector| selector.compile()) }
     }
 
-    fn matches(&self, node: &NodeInfo) -> Result<bool, NodeSelectorError> {
+    pub fn matches(&self, node: &NodeInfo) -> Result<bool, NodeSelectorError> {
         let mut labels = self.labels.iter();
         if !labels.all(|(key, value)| node.labels.get(key) == Some(value)) {
             return Ok(false);

@@ -158,6 +158,10 @@ impl PreBindPlugin for VolumeBinding {
             Progress::Wait(_) if waited >= self.timeout => {
                 binding::failed("context deadline exceeded")
             }
+            // What was to be written has been written or refused several times by now.
+            Progress::Do(_) if waited > self.timeout => {
+                binding::failed("context deadline exceeded")
+            }
             progress => progress,
         }
     }

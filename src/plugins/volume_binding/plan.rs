@@ -67,7 +67,9 @@ impl<'a> Planner<'a> {
         for late in claims.late {
             match late.selected {
                 Some(node) => {
-                    let node = (!is_lost(node, pod, siblings, view)).then_some(node);
+                    let is_lost =
+                        is_lost(node, pod, siblings, view) || is_split(node, &claims.bound, view);
+                    let node = (!is_lost).then_some(node);
                     selected.push((late, node, Room::new(&late, volumes)));
                 }
                 None => open.push(late),
@@ -142,6 +144,17 @@ impl<'a> Planner<'a> {
         }
         Ok(None)
     }
+}
+
+/// Whether a volume would be made for a node that another volume of the pod is not reached from. So
+/// it is where another node was written over the one for which that volume was being made.
+fn is_split(node: &str, bound: &[&Arc<ClaimInfo>], view: &View<'_>) -> bool {
+    let Some(node) = view.nodes().find(node) else {
+        return false;
+    };
+    let (node, volumes) = (view.nodes().info(node), view.volumes().shown());
+    let mut theirs = bound.iter().filter_map(|claim| volumes.volume(&claim.volume));
+    theirs.any(|volume| is_reached(volume, node, volumes) == Ok(false))
 }
 
 /// Whether a node reaches a volume. A kind of volume that a driver has taken over on the node is

@@ -9,6 +9,7 @@
 //! Two rules keep this from happening:
 //! 1. A pod leaves the domain of a waiting sibling alone if the two keep each other out of it, and
 //!    if the sibling is tied to it more tightly than the pod itself.
+//!    A sibling that demands another kind of node than those it is tied to is left nothing.
 //! 2. A tie that holds no volume yet is given up where anti-affinity keeps the pod off the node:
 //!    another node is written over it. Should a volume be made for the first node all the same, the
 //!    claim is bound to it, which the pod sees before it is bound, and starts anew with rule 1.
@@ -20,6 +21,7 @@ use super::plan::is_reached;
 use crate::framework::Status;
 use crate::model::PodKey;
 use crate::plugins::inter_pod_affinity::kept_off;
+use crate::plugins::node_affinity::Required;
 use crate::snapshot::{AffinityTerm, Domain, NodeIndex, NodeSet, PodInfo, TopologyColumn, View};
 
 pub(super) const REASON_SIBLING: &str = "node(s) were left to a pod of the same controller \
@@ -31,7 +33,7 @@ pub(super) struct Siblings {
     kept: Vec<(Arc<TopologyColumn>, Domain)>,
 }
 
-/// To which nodes the claims of a pod tie it.
+/// To which nodes the claims of a pod tie it, of those on which it could ever run.
 #[derive(Default)]
 struct Ties {
     /// The nodes that reach its volumes, if they do not say that all nodes do.
@@ -112,6 +114,10 @@ impl Ties {
         for claim in claims::names(pod) {
             ties.add(&claim, view);
         }
+        let required = Required::of(pod);
+        let may_run = |node: NodeIndex| required.matches(view.nodes().info(node)).unwrap_or(false);
+        ties.volumes = ties.volumes.map(|nodes| nodes.iter().filter(|n| may_run(*n)).collect());
+        ties.selected = ties.selected.filter(|node| may_run(*node));
         ties
     }
 

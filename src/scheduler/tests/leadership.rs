@@ -7,14 +7,14 @@ const SECOND: Duration = Duration::from_secs(1);
 
 impl Cluster {
     /// The lease is ours for so long, in its seventh term.
-    fn lead_for(&mut self, time: Duration) {
+    pub(super) fn lead_for(&mut self, time: Duration) {
         let term = Term { epoch: LeaseEpoch(7), not_after: self.now.plus(time) };
         self.scheduler.observe(self.now, Event::Lease(Some(term)));
     }
 }
 
 /// One that knows of a lease and does not have it.
-fn standby() -> Cluster {
+pub(super) fn standby() -> Cluster {
     let mut cluster = Cluster::new();
     cluster.scheduler.observe(cluster.now, Event::Lease(None));
     cluster

@@ -15,10 +15,13 @@ pub const POLICY: &str = r#"{
   "omitManagedFields": true,
   "rules": [
     {"level": "None", "users": ["system:apiserver", "system:anonymous"]},
-    {"level": "None", "users": ["admin"], "verbs": ["get", "list", "watch"]},
+    {"level": "None", "users": ["admin", "controllers"], "verbs": ["get", "list", "watch"]},
     {"level": "RequestResponse", "resources": [
       {"group": "", "resources": ["pods/binding", "pods/status", "events"]},
       {"group": "events.k8s.io", "resources": ["events"]}
+    ]},
+    {"level": "Request", "verbs": ["patch"], "resources": [
+      {"group": "", "resources": ["persistentvolumeclaims", "persistentvolumes"]}
     ]},
     {"level": "Metadata"}
   ]
@@ -46,7 +49,8 @@ pub struct AuditEntry {
     pub received: Timestamp,
     /// When kube-apiserver reached `stage`.
     pub reached: Timestamp,
-    /// The bodies, for pods/binding, pods/status and events only.
+    /// The bodies, for pods/binding, pods/status and events only; that of the request also for
+    /// patches of claims and volumes.
     pub request: Option<Value>,
     pub response: Option<Value>,
 }

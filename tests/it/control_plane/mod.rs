@@ -1,10 +1,11 @@
-//! A real control plane for tests: etcd, kube-apiserver and kube-scheduler as child processes on
-//! free loopback ports, with RBAC and an audit log.
+//! A real control plane for tests: etcd, kube-apiserver, kube-scheduler and some controllers as
+//! child processes on free loopback ports, with RBAC and an audit log.
 //!
 //! ```text
 //!  borrow() ──▶ Borrowed ─┐              ┌─▶ etcd ◀── kube-apiserver ◀─┬─ Cluster (typed client)
 //!                         ├▶ ControlPlane┤                             ├─ kube-scheduler
-//!  ControlPlane::start() ─┘              └─▶ audit(), kubeconfig(user) └─ quorate
+//!  ControlPlane::start() ─┘              └─▶ audit(), kubeconfig(user) ├─ controllers
+//!                                                                      └─ quorate
 //! ```
 //!
 //! Most tests `borrow` a control plane: it is theirs alone until they end, and is emptied for the
@@ -47,6 +48,8 @@ use workspace::{Ports, Workspace};
 pub const ADMIN: &str = "admin";
 /// The user of the real kube-scheduler.
 pub const KUBE_SCHEDULER: &str = "kube-scheduler";
+/// The user of the controllers that make claims and bind volumes; may do everything.
+pub const CONTROLLERS: &str = "controllers";
 /// The ServiceAccount of Quorate's deployment; may do nothing until a test applies its roles.
 pub const QUORATE: &str = "quorate";
 
@@ -98,6 +101,7 @@ impl Options {
         let mut users = vec![
             User::new(ADMIN, "admin", &["system:masters", "system:authenticated"]),
             User::new(KUBE_SCHEDULER, "system:kube-scheduler", &everyone),
+            User::new(CONTROLLERS, "controllers", &["system:masters", "system:authenticated"]),
             User::service_account("quorate-system", QUORATE),
         ];
         users.extend(self.users.iter().cloned());
@@ -167,6 +171,18 @@ impl ControlPlane {
         command.arg(format!("--config={}", path.display())).arg("--secure-port=0");
         let log = self.workspace.new_log("kube-scheduler");
         Process::start("kube-scheduler", command, log)
+    }
+
+    /// Starts the real controllers of StatefulSets, claims and volumes, beside stand-ins for
+    /// kubelets and for the provisioner `stand-in.quorate.dev`; see `standins.go` for what its
+    /// classes can ask of it. They run until the returned process is dropped.
+    pub fn start_controllers(&self) -> Process {
+        let mut command = Programs::get().command("controllers");
+        command.arg(format!("--kubeconfig={}", self.kubeconfig(CONTROLLERS).display()));
+        let log = self.workspace.new_log("controllers");
+        let mut process = Process::start("controllers", command, log);
+        process.wait_for_line("The controllers run.", Duration::from_secs(30));
+        process
     }
 
     /// Runs the `quorate` binary with `arguments`, and with the kubeconfig of `QUORATE` in the

@@ -94,6 +94,30 @@ fn a_volume_ties_more_tightly_than_a_node_that_stands_on_a_claim() {
 }
 
 #[test]
+fn a_node_on_which_the_sibling_can_never_run_is_not_left_to_it() {
+    let elsewhere = |ordinal| {
+        member(ordinal).with(|pod| pod.spec.node_selector = [(HOST.into(), "n2".into())].into())
+    };
+    let waiting = || vec![elsewhere(0), member(1)];
+    let snapshot = set(vec![], vec![data(0).selected("n1"), data(1)], vec![], waiting());
+    assert_eq!(refused(&snapshot, member(1)), []);
+    let claims = || vec![data(0).bound_to("v0"), data(1)];
+    let snapshot = set(vec![local("v0", "n1")], claims(), vec![], waiting());
+    assert_eq!(refused(&snapshot, member(1)), []);
+    let snapshot = set(vec![local("v0", "n2")], claims(), vec![], waiting());
+    assert_eq!(refused(&snapshot, member(1)), left("n2"));
+}
+
+#[test]
+fn a_claim_follows_the_volume_of_another_that_was_made_for_the_node_before() {
+    let log = claim("log-db-0").class("made").selected("n2");
+    let claims = vec![data(0).bound_to("v0"), log];
+    let both = || member(0).claim("log-db-0");
+    let snapshot = set(vec![local("v0", "n1")], claims, vec![], vec![both()]);
+    assert_eq!(refused(&snapshot, both()), [("n2".to_owned(), false)]);
+}
+
+#[test]
 fn another_node_is_written_over_one_that_anti_affinity_takes_away() {
     let claims = vec![data(0).selected("n1"), data(1)];
     let snapshot = set(vec![], claims, vec![member(1).on("n1")], vec![member(0)]);
