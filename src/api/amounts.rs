@@ -18,6 +18,14 @@ where
     deserializer.deserialize_option(Amounts)
 }
 
+/// Reads an amount that may be missing, and refuses a negative one.
+pub(crate) fn optional_amount<'de, D>(deserializer: D) -> Result<Option<Quantity>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    Ok(Option::<Amount>::deserialize(deserializer)?.map(|Amount(amount)| amount))
+}
+
 struct Amounts;
 
 /// One amount.

@@ -8,8 +8,17 @@ use serde_json::{Value, json};
 
 use super::generate;
 
-pub const GROUPS: [&str; 8] =
-    ["quantities", "resources", "labels", "affinity", "topology", "groups", "cluster", "pods"];
+pub const GROUPS: [&str; 9] = [
+    "quantities",
+    "resources",
+    "labels",
+    "affinity",
+    "topology",
+    "groups",
+    "cluster",
+    "pods",
+    "volumes",
+];
 
 /// A case as it is written. Most fields change the pod `odd`, which is fine without them.
 #[derive(Clone, Debug, Deserialize)]
@@ -17,6 +26,9 @@ pub const GROUPS: [&str; 8] =
 pub struct Case {
     pub name: String,
     pub expect: Expected,
+    /// What is expected where a watch shows it, if that is something else: of files the defaults
+    /// are filled in, as an API server does before anybody watches.
+    watched: Option<Expected>,
     /// Requests of its container.
     #[serde(default, deserialize_with = "given")]
     requests: Option<Value>,
@@ -99,6 +111,11 @@ impl Case {
     pub fn plain(name: &str, expect: Expected) -> Self {
         let case = json!({"name": name, "expect": "schedules"});
         Self { expect, ..serde_json::from_value(case).unwrap() }
+    }
+
+    /// What is expected where a watch shows it.
+    pub fn watched(&self) -> &Expected {
+        self.watched.as_ref().unwrap_or(&self.expect)
     }
 
     pub fn input(&self) -> Input {

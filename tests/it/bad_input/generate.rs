@@ -75,6 +75,14 @@ fn pod_spec(name: &str, input: &mut Input) -> bool {
         "many-tolerations" => json!({"tolerations": list(MANY, toleration)}),
         "allowed-tolerations" => json!({"tolerations": list(TOLERATIONS_MAX, toleration)}),
         "many-gates" => json!({"schedulingGates": list(MANY, |n| json!({"name": n.to_string()}))}),
+        "many-claims" => {
+            let claim = |n: usize| json!({"claimName": format!("absent-{n}")});
+            let volume = |n| json!({"name": format!("v{n}"), "persistentVolumeClaim": claim(n)});
+            json!({"volumes": list(MANY, volume)})
+        }
+        "many-volumes" => {
+            json!({"volumes": list(MANY, |n| json!({"name": format!("v{n}"), "emptyDir": {}}))})
+        }
         "many-pod-conditions" => {
             let condition = |n| json!({"type": format!("T{n}"), "status": "False"});
             input.pod["status"]["conditions"] = list(MANY, condition);
@@ -200,6 +208,21 @@ fn objects(name: &str, input: &mut Input) -> bool {
                     "spec": {"selector": {"app": format!("a{n}")}}})
             };
             (0..MANY).map(service).collect()
+        }
+        "many-topologies" => {
+            let key = |n: usize| json!([{"key": n.to_string(), "values": []}]);
+            let term = |n| json!({"matchLabelExpressions": key(n)});
+            vec![json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+                "metadata": {"name": "s"}, "provisioner": "p",
+                "allowedTopologies": list(MANY, term)})]
+        }
+        "many-attachments" => {
+            let attachment = |n: usize| {
+                json!({"apiVersion": "storage.k8s.io/v1", "kind": "VolumeAttachment",
+                    "metadata": {"name": format!("a{n}")}, "spec": {"attacher": "d",
+                    "nodeName": "n0", "source": {"persistentVolumeName": format!("v{n}")}}})
+            };
+            (0..MANY).map(attachment).collect()
         }
         "vanishing-nodes" => {
             input.vanishing = 5000;

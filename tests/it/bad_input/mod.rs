@@ -82,6 +82,11 @@ fn files_of_bad_pods_are_refused_or_placed_with_a_clear_word() {
 }
 
 #[test]
+fn files_of_bad_volumes_are_refused_or_placed_with_a_clear_word() {
+    check_all("volumes", |number, case| offline::check("volumes", number, case));
+}
+
+#[test]
 fn bad_configurations_and_experiments_are_refused_with_a_clear_word() {
     check_all("config", |number, case| offline::check("config", number, case));
 }
@@ -97,10 +102,28 @@ fn the_program_ends_with_2_and_one_line_or_goes_on() {
 }
 
 #[test]
-fn bad_objects_of_a_watch_hurt_nobody_else_and_cost_little() {
-    for group in GROUPS {
-        check_all(group, |_, case| port::check(case));
-    }
+fn a_watch_of_bad_quantities_and_groups_hurts_nobody_else_and_costs_little() {
+    check_all("quantities", |_, case| port::check(case));
+    check_all("groups", |_, case| port::check(case));
+}
+
+#[test]
+fn a_watch_of_bad_resources_and_pods_hurts_nobody_else_and_costs_little() {
+    check_all("resources", |_, case| port::check(case));
+    check_all("pods", |_, case| port::check(case));
+}
+
+#[test]
+fn a_watch_of_bad_labels_volumes_and_clusters_hurts_nobody_else_and_costs_little() {
+    check_all("labels", |_, case| port::check(case));
+    check_all("volumes", |_, case| port::check(case));
+    check_all("cluster", |_, case| port::check(case));
+}
+
+#[test]
+fn a_watch_of_bad_affinity_and_topology_hurts_nobody_else_and_costs_little() {
+    check_all("affinity", |_, case| port::check(case));
+    check_all("topology", |_, case| port::check(case));
 }
 
 #[test]

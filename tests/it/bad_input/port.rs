@@ -111,7 +111,7 @@ pub fn check_with(
 
 /// The usual cluster with its pods, without what is measured.
 fn list_cluster(world: &mut World, case: &Case) {
-    static USUAL: OnceLock<Vec<Value>> = OnceLock::new();
+    static USUAL: OnceLock<(Vec<api::Node>, Vec<api::Pod>)> = OnceLock::new();
     let usual = || {
         let mut objects = cluster(None, NODES);
         for number in 0..NODES * PODS_PER_NODE {
@@ -119,19 +119,27 @@ fn list_cluster(world: &mut World, case: &Case) {
             filler["spec"]["nodeName"] = format!("n{}", number % NODES).into();
             objects.push(filler);
         }
-        objects
+        read_cluster(objects)
     };
-    let objects = match &case.cluster {
+    let (nodes, pods) = match &case.cluster {
         None => USUAL.get_or_init(usual).clone(),
-        other => cluster(other.as_deref(), NODES),
+        other => read_cluster(cluster(other.as_deref(), NODES)),
     };
+    nodes.into_iter().for_each(|node| world.list(Event::Node(upsert(node))));
+    pods.into_iter().for_each(|pod| world.list_pod(pod));
+}
+
+/// The nodes, and the pods that are on them.
+fn read_cluster(objects: Vec<Value>) -> (Vec<api::Node>, Vec<api::Pod>) {
+    let (mut nodes, mut pods) = (Vec::new(), Vec::new());
     for object in objects {
         if object["kind"] == "Node" {
-            world.list(Event::Node(upsert(serde_json::from_value(object).unwrap())));
+            nodes.push(serde_json::from_value(object).unwrap());
         } else if object["spec"]["nodeName"].is_string() {
-            world.list_pod(serde_json::from_value(object).unwrap());
+            pods.push(serde_json::from_value(object).unwrap());
         }
     }
+    (nodes, pods)
 }
 
 fn list_vanishing(world: &mut World, count: usize) {
@@ -170,11 +178,26 @@ fn show(mut world: World, lines: &[(String, Vec<u8>)]) -> Shown {
         of_kind.for_each(|(_, line)| feed.line(line));
         feed.end_list()
     }
-    read(lines).into_iter().for_each(|change| world.list(Event::Node(change)));
-    read(lines).into_iter().for_each(|change| world.list(Event::Namespace(change)));
-    read(lines).into_iter().for_each(|change| world.list(Event::Service(change)));
-    read(lines).into_iter().for_each(|change| world.list(Event::ReplicaSet(change)));
-    read(lines).into_iter().for_each(|change| world.list(Event::StatefulSet(change)));
+    fn show<T: Object + DeserializeOwned>(
+        world: &mut World,
+        lines: &[(String, Vec<u8>)],
+        event: fn(Change<T>) -> Event,
+    ) {
+        read(lines).into_iter().for_each(|change| world.list(event(change)));
+    }
+    show(&mut world, lines, Event::Node);
+    show(&mut world, lines, Event::Namespace);
+    show(&mut world, lines, Event::Service);
+    show(&mut world, lines, Event::ReplicationController);
+    show(&mut world, lines, Event::ReplicaSet);
+    show(&mut world, lines, Event::StatefulSet);
+    show(&mut world, lines, Event::StorageClass);
+    show(&mut world, lines, Event::PersistentVolume);
+    show(&mut world, lines, Event::PersistentVolumeClaim);
+    show(&mut world, lines, Event::CsiDriver);
+    show(&mut world, lines, Event::CsiNode);
+    show(&mut world, lines, Event::CsiStorageCapacity);
+    show(&mut world, lines, Event::VolumeAttachment);
     let pods = read::<api::Pod>(lines).into_iter();
     let pods = pods.filter_map(|change| match change {
         Change::Upsert(pod) => Some(*pod),
@@ -210,7 +233,7 @@ fn check_world(case: &Case, input: &Input, world: &World) -> Result<(), String> 
     let name = input.odd_name();
     let odd = world.api.pods().find(|pod| *pod.metadata.name == *name);
     let node = odd.map(|pod| &*pod.spec.node_name);
-    match (&case.expect, odd, node) {
+    match (case.watched(), odd, node) {
         (Expected::Refused { .. } | Expected::Ignored, ..) => Ok(()),
         (Expected::Waits, Some(_), Some("")) => Ok(()),
         (Expected::Schedules, Some(_), Some(node)) if !node.is_empty() => Ok(()),
