@@ -12,6 +12,7 @@ use quorate::model::{Instant, LabelSelector, Labels, NodeSelector, Quantity};
 use quorate::plugins::registry;
 use quorate::scheduler::recording::{self, Reader};
 use quorate::scheduler::{Change, Credit, Effect, Event, Outcome, Reply, Scheduler};
+use quorate::sim::expand::missing_pods;
 use quorate::sim::experiment::Experiment;
 use quorate::sim::openb;
 use quorate::snapshot::{NodeInfo, PodInfo};
@@ -24,12 +25,13 @@ use serde_json::Value;
 pub type Entry = (&'static str, fn(&[u8]));
 
 /// All of them, by the names of their corpora.
-pub const ENTRIES: [Entry; 10] = [
+pub const ENTRIES: [Entry; 11] = [
     ("quantity", quantity),
     ("label_selector", label_selector),
     ("node_selector", node_selector),
     ("pod", pod),
     ("node", node),
+    ("cluster", cluster),
     ("config", config),
     ("experiment", experiment),
     ("trace", trace),
@@ -41,6 +43,8 @@ pub const ENTRIES: [Entry; 10] = [
 const TURNS: u64 = 8;
 /// An experiment is made out only if it is this small.
 const NODES_MADE_MAX: u32 = 100;
+/// Workloads are made out only if all of them together ask for so few pods.
+const PODS_MADE_MAX: i64 = 100;
 
 /// A quantity keeps its amount through printing and comparing, however it is written.
 pub fn quantity(data: &[u8]) {
@@ -109,6 +113,41 @@ pub fn node(data: &[u8]) {
     }
 }
 
+/// Workloads create their pods, which are scheduled beside all volumes, claims and drivers.
+pub fn cluster(data: &[u8]) {
+    let mut objects = objects(data);
+    let replicas = objects.stateful_sets.iter().map(|set| set.spec.replicas);
+    let replicas = replicas.chain(objects.replica_sets.iter().map(|set| set.spec.replicas));
+    let replicas = replicas.chain(objects.deployments.iter().map(|set| set.spec.replicas));
+    let replicas = replicas.chain(objects.jobs.iter().map(|job| job.spec.parallelism));
+    let replicas = replicas.map(|replicas| i64::from(replicas.unwrap_or(1)));
+    let many = replicas.map(i64::saturating_abs).sum::<i64>() > PODS_MADE_MAX;
+    let mut scheduler = scheduler();
+    if !many {
+        match missing_pods(&mut objects) {
+            Ok(pods) => objects.pods.extend(pods),
+            Err(error) => assert_is_line(&error.to_string()),
+        }
+    }
+    show_all(&mut scheduler, objects.namespaces, Event::Namespace);
+    show_all(&mut scheduler, objects.services, Event::Service);
+    show_all(&mut scheduler, objects.replica_sets, Event::ReplicaSet);
+    show_all(&mut scheduler, objects.stateful_sets, Event::StatefulSet);
+    show_all(&mut scheduler, objects.storage_classes, Event::StorageClass);
+    show_all(&mut scheduler, objects.persistent_volumes, Event::PersistentVolume);
+    show_all(&mut scheduler, objects.persistent_volume_claims, Event::PersistentVolumeClaim);
+    show_all(&mut scheduler, objects.csi_drivers, Event::CsiDriver);
+    show_all(&mut scheduler, objects.csi_nodes, Event::CsiNode);
+    show_all(&mut scheduler, objects.csi_storage_capacities, Event::CsiStorageCapacity);
+    show_all(&mut scheduler, objects.volume_attachments, Event::VolumeAttachment);
+    for mut pod in objects.pods {
+        pod.spec.scheduler_name = "quorate".into();
+        pod.metadata.uid = pod.key().to_string().into();
+        scheduler.observe(Instant(0), Event::Pod(upsert(pod)));
+    }
+    turn(&mut scheduler);
+}
+
 pub fn config(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let (_, registry) = defaults();
@@ -137,11 +176,13 @@ pub fn experiment(data: &[u8]) {
 }
 
 pub fn trace(data: &[u8]) {
-    if let Ok(nodes) = openb::nodes(data) {
-        nodes.iter().for_each(|node| _ = NodeInfo::new(node));
+    match openb::nodes(data) {
+        Ok(nodes) => nodes.iter().for_each(|node| _ = NodeInfo::new(node)),
+        Err(error) => assert_is_line(&error.to_string()),
     }
-    if let Ok(pods) = openb::pods(data) {
-        pods.iter().for_each(|pod| _ = PodInfo::new(pod));
+    match openb::pods(data) {
+        Ok(pods) => pods.iter().for_each(|pod| _ = PodInfo::new(pod)),
+        Err(error) => assert_is_line(&error.to_string()),
     }
 }
 
@@ -294,6 +335,12 @@ fn plain_pod() -> api::Pod {
     pod.metadata.uid = "plain".into();
     pod.spec.scheduler_name = "quorate".into();
     pod
+}
+
+fn show_all<T>(scheduler: &mut Scheduler, objects: Vec<T>, event: fn(Change<T>) -> Event) {
+    for object in objects {
+        scheduler.observe(Instant(0), event(upsert(object)));
+    }
 }
 
 fn upsert<T>(object: T) -> Change<T> {

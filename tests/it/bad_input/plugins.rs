@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use quorate::config::{Point, load};
+use quorate::config::{Base, Point, load};
 use quorate::framework::{
     BindPlugin, Binding, ClusterEvent, Code, Filter, Hint, Instance, PreEnqueuePlugin, Prepared,
     QueueSortPlugin, ReadyFilter, Refusals, Registration, Registry, Score, SetPlugin, Status,
@@ -60,6 +60,7 @@ const REGISTRATIONS: [Registration; 3] = [
         summary: "does as it is told",
         points: &[Point::PreEnqueue, Point::Filter, Point::Score],
         weight: 1,
+        base: Base::Parity,
         build: |args| {
             let odd = Arc::new(Odd::new(args)?);
             Ok(Instance { set: Some(odd.clone()), pre_enqueue: Some(odd), ..Instance::default() })
@@ -70,6 +71,7 @@ const REGISTRATIONS: [Registration; 3] = [
         summary: "sorts as it is told",
         points: &[Point::QueueSort],
         weight: 0,
+        base: Base::Parity,
         build: |args| {
             let odd = Arc::new(Odd::new(args)?);
             Ok(Instance { queue_sort: Some(odd), ..Instance::default() })
@@ -80,6 +82,7 @@ const REGISTRATIONS: [Registration; 3] = [
         summary: "binds as it is told",
         points: &[Point::Bind],
         weight: 0,
+        base: Base::Parity,
         build: |args| {
             let odd = Arc::new(Odd::new(args)?);
             Ok(Instance { bind: Some(odd), ..Instance::default() })
