@@ -1,6 +1,7 @@
 //! Partial serde structs of the Kubernetes objects that Quorate reads: one decode path for watch,
 //! dump, manifest and trace. Fields that nobody reads are left out.
 
+mod amounts;
 pub mod decode;
 pub mod meta;
 pub mod node;
@@ -11,6 +12,7 @@ pub mod storage;
 pub mod volume;
 pub mod workload;
 
+pub(crate) use amounts::amounts;
 pub use decode::{DecodeError, Format, Objects, decode};
 pub use meta::{Object, ObjectMeta, OwnerReference};
 pub use node::{ContainerImage, Node, NodeSpec, NodeStatus};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::amounts::amounts;
 use super::meta::{Object, ObjectMeta, is_false, null_as_default};
 use super::pod::ResourceList;
 use crate::model::{Str, Taint};
@@ -29,9 +30,9 @@ pub struct NodeSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeStatus {
-    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "ResourceList::is_empty")]
+    #[serde(deserialize_with = "amounts", skip_serializing_if = "ResourceList::is_empty")]
     pub capacity: ResourceList,
-    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "ResourceList::is_empty")]
+    #[serde(deserialize_with = "amounts", skip_serializing_if = "ResourceList::is_empty")]
     pub allocatable: ResourceList,
     #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<ContainerImage>,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::amounts::amounts;
 use super::meta::{
     Object, ObjectMeta, is_false, null_as_default, optional_time, str_is_empty, text_map,
 };
@@ -51,7 +52,7 @@ pub struct PodSpec {
     pub containers: Vec<Container>,
     #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub init_containers: Vec<Container>,
-    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(deserialize_with = "amounts", skip_serializing_if = "BTreeMap::is_empty")]
     pub overhead: ResourceList,
     /// Resources of the whole pod.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,9 +114,9 @@ pub struct RestartRule {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ResourceRequirements {
-    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(deserialize_with = "amounts", skip_serializing_if = "BTreeMap::is_empty")]
     pub requests: ResourceList,
-    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(deserialize_with = "amounts", skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: ResourceList,
 }
 

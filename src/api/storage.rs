@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::amounts::{amounts, optional_amount};
 use super::meta::{Object, ObjectMeta, is_false, null_as_default, str_is_empty};
 use super::pod::{ResourceList, ResourceRequirements};
 use super::volume::{
@@ -61,7 +62,7 @@ pub struct PersistentVolume {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PersistentVolumeSpec {
-    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "ResourceList::is_empty")]
+    #[serde(deserialize_with = "amounts", skip_serializing_if = "ResourceList::is_empty")]
     pub capacity: ResourceList,
     #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub access_modes: Vec<Str>,
@@ -210,9 +211,9 @@ pub struct CsiStorageCapacity {
     pub node_topology: Option<LabelSelector>,
     #[serde(deserialize_with = "null_as_default")]
     pub storage_class_name: Str,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "optional_amount", skip_serializing_if = "Option::is_none")]
     pub capacity: Option<Quantity>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "optional_amount", skip_serializing_if = "Option::is_none")]
     pub maximum_volume_size: Option<Quantity>,
 }
 

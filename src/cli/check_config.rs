@@ -1,6 +1,7 @@
 //! `quorate check-config`: reads a configuration file and prints which plugins run where.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,7 +11,7 @@ use serde_json::Value;
 use serde_saphyr::FlowMap;
 
 use super::{Output, print, print_json};
-use crate::config::{EffectiveConfiguration, EffectiveElection, EffectiveProfile, load};
+use crate::config::{self, EffectiveConfiguration, EffectiveElection, EffectiveProfile, load};
 use crate::framework::{Framework, Registry};
 use crate::model::Str;
 use crate::plugins::registry;
@@ -74,7 +75,7 @@ struct ScoreReport<'a> {
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let file = args.file.display().to_string();
-    let text = std::fs::read_to_string(&args.file).with_context(|| file.clone())?;
+    let text = File::open(&args.file).and_then(config::read).with_context(|| file.clone())?;
     let config = check(&text, &registry()).context(file)?;
     let report = Report::of(&config);
     match args.output {

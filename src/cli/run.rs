@@ -1,5 +1,6 @@
 //! `quorate run`: the daemon that schedules a cluster.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -47,7 +48,7 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     telemetry::start(args.log_format, args.log_level.as_deref()).context("--log-level")?;
     let file = args.config.as_ref().map(|path| path.display().to_string());
-    let text = args.config.map(std::fs::read_to_string).transpose();
+    let text = args.config.map(|file| File::open(file).and_then(config::read)).transpose();
     let name = file.clone().unwrap_or_default();
     let text = text.with_context(|| name.clone())?;
     let header = Header::new(env!("CARGO_PKG_VERSION"), args.seed, text);

@@ -10,6 +10,7 @@ use comfy_table::Table;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{FOUND, Output, faults, new_table, print, print_json};
+use crate::model::plain;
 use crate::plugins::registry;
 use crate::sim::report::{PodReport, Report, RunReport};
 use crate::sim::simulation::Simulation;
@@ -141,7 +142,7 @@ fn spread_table(run: &RunReport) -> Table {
             level.map_or("-".to_owned(), |l| format!("{} over {}", l.max, l.domains))
         };
         table.add_row([
-            format!("{}/{}", spread.namespace, spread.workload),
+            plain(&format!("{}/{}", spread.namespace, spread.workload)),
             spread.placed.to_string(),
             level("host"),
             level("rack"),
@@ -159,14 +160,14 @@ fn pending_text(run: &RunReport) -> String {
     }
     let mut table = new_table(&["pending pod", "nodes", "refused by", "because"], 1..2);
     for pod in waiting.iter().take(PENDING_SHOWN_MAX) {
-        let mut name = format!("{}/{}", pod.namespace, pod.name);
+        let mut name = plain(&format!("{}/{}", pod.namespace, pod.name));
         for refusal in &pod.refusals {
             let plugin = if refusal.plugin.is_empty() { "-" } else { &refusal.plugin };
             table.add_row([
                 std::mem::take(&mut name),
                 refusal.nodes.to_string(),
                 plugin.to_owned(),
-                refusal.reason.to_string(),
+                plain(&refusal.reason),
             ]);
         }
     }

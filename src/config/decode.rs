@@ -8,12 +8,14 @@ use serde_json::{Map, Value};
 
 use super::error::shown;
 use super::{ConfigError, FieldPath};
+use crate::model;
 
 /// Reads the one document of a YAML (or JSON) text.
 pub(super) fn parse_yaml(text: &str) -> Result<Value, ConfigError> {
     serde_saphyr::from_str(text).map_err(|error| {
         let message = error.without_snippet().to_string();
-        ConfigError::Syntax(message.lines().map(str::trim).collect::<Vec<_>>().join(" "))
+        let lines: Vec<_> = message.lines().map(str::trim).collect();
+        ConfigError::Syntax(model::plain(&lines.join(" ")))
     })
 }
 

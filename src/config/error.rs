@@ -4,7 +4,7 @@
 use serde::Serialize;
 use thiserror::Error;
 
-use super::FieldPath;
+use super::{FieldPath, TEXT_BYTES_MAX};
 
 /// A value that is longer than this is cut in an error, which is one line.
 const SHOWN_CHARS_MAX: usize = 80;
@@ -12,6 +12,8 @@ const SHOWN_CHARS_MAX: usize = 80;
 /// The first thing that is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ConfigError {
+    #[error("longer than {TEXT_BYTES_MAX} bytes")]
+    TooLong,
     /// The text is not one YAML document, or a mapping has a key twice.
     #[error("not readable as YAML: {0}")]
     Syntax(String),

@@ -21,6 +21,8 @@ mod validation;
 #[cfg(test)]
 mod tests;
 
+use std::io::{self, Read};
+
 pub use decode::decode;
 pub use defaults::{API_VERSION, KIND, SCHEDULER_NAME, UPSTREAM_API_VERSION, UPSTREAM_KIND};
 pub use duration::GoDuration;
@@ -35,8 +37,21 @@ pub use types::{
     SchedulerConfiguration,
 };
 
+/// As large as a ConfigMap can be.
+pub const TEXT_BYTES_MAX: usize = 1 << 20;
+
+/// The text of a file, up to the first byte that makes it too long.
+pub fn read(source: impl Read) -> io::Result<String> {
+    let mut text = String::new();
+    source.take(TEXT_BYTES_MAX as u64 + 1).read_to_string(&mut text)?;
+    Ok(text)
+}
+
 /// Reads a configuration file, YAML or JSON.
 pub fn parse(text: &str) -> Result<SchedulerConfiguration, ConfigError> {
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(ConfigError::TooLong);
+    }
     let document = decode::parse_yaml(text)?;
     validation::check_version(&document)?;
     decode(&document, &FieldPath::root())

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::model::plain;
+
 /// The path of a field from the root of a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldPath(String);
@@ -14,11 +16,8 @@ impl FieldPath {
 
     /// The field `name` of this value.
     pub fn field(&self, name: &str) -> FieldPath {
-        if self.0.is_empty() {
-            FieldPath(name.to_owned())
-        } else {
-            FieldPath(format!("{}.{name}", self.0))
-        }
+        let name = plain(name);
+        if self.0.is_empty() { FieldPath(name) } else { FieldPath(format!("{}.{name}", self.0)) }
     }
 
     /// The element `index` of this list.

@@ -6,7 +6,7 @@ use super::refusals::Refusals;
 use super::status::{Code, Status};
 use crate::model::Str;
 
-/// What is said of a cluster without nodes.
+/// There is nobody to ask.
 const NO_NODES: &str = "no nodes available to schedule pods";
 
 /// What refused a pod on which nodes.

@@ -119,7 +119,7 @@ impl Framework {
                         prepared.reject(name, status);
                         return Ok(prepared);
                     }
-                    _ => return Err(CycleError::new(name, status.message())),
+                    _ => return Err(CycleError::of_status(name, &status)),
                 },
                 Prepared::Ready(ready) => {
                     prepared.add(position, name, ready);
@@ -208,7 +208,7 @@ impl Framework {
         contained(name, || filter.filter(nodes, &mut refused))?;
         let failure = refused.counts().find(|(status, nodes)| *nodes > 0 && !status.is_refusal());
         match failure {
-            Some((status, _)) => Err(CycleError::new(name, status.message())),
+            Some((status, _)) => Err(CycleError::of_status(name, status)),
             None => Ok((name, refused)),
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::plugin::{
-    BindPlugin, PreBindPlugin, PreEnqueuePlugin, Progress, QueueSortPlugin, ReservePlugin,
+    BindPlugin, Binding, PreBindPlugin, PreEnqueuePlugin, Progress, QueueSortPlugin, ReservePlugin,
     SetPlugin,
 };
 use super::registry::{ArgsError, Instance, Registry};
@@ -16,7 +16,7 @@ use super::status::Status;
 use super::{ClusterEvent, Hint, builtin};
 use crate::config::EffectiveProfile;
 use crate::metrics;
-use crate::model::Str;
+use crate::model::{Instant, Str, plain};
 use crate::snapshot::{ClaimDecision, NodeIndex, PodInfo, Snapshot, View};
 
 /// A profile that is ready to decide.
@@ -28,7 +28,7 @@ pub struct Framework {
     pub(super) scores: Vec<(Str, Arc<dyn SetPlugin>, i64)>,
     reserve: Vec<(Str, Arc<dyn ReservePlugin>)>,
     pre_bind: Vec<(Str, Arc<dyn PreBindPlugin>)>,
-    bind: Arc<dyn BindPlugin>,
+    bind: (Str, Arc<dyn BindPlugin>),
 }
 
 /// Why a profile cannot be built.
@@ -56,13 +56,16 @@ impl Framework {
         let mut framework = Self {
             scheduler_name: profile.scheduler_name.clone(),
             pre_enqueue: Vec::new(),
-            queue_sort: plugins.at("queueSort", &profile.queue_sort, |built| built.queue_sort)?,
+            queue_sort: Arc::new(ContainedSort {
+                plugin: plugins.at("queueSort", &profile.queue_sort, |built| built.queue_sort)?,
+                name: profile.queue_sort.clone(),
+            }),
             filters: Vec::new(),
             scores: Vec::new(),
             reserve: Vec::new(),
             pre_bind: Vec::new(),
             bind: match profile.bind.first() {
-                Some(name) => plugins.at("bind", name, |built| built.bind)?,
+                Some(name) => (name.clone(), plugins.at("bind", name, |built| built.bind)?),
                 None => return Err(plugins.no_such("bind", &"".into())),
             },
         };
@@ -112,7 +115,7 @@ impl Framework {
         let mut decisions = Vec::new();
         for (name, plugin) in &self.reserve {
             let reserved = contained(name, || plugin.reserve(pod, view, node))?;
-            decisions.extend(reserved.map_err(|status| CycleError::new(name, status.message()))?);
+            decisions.extend(reserved.map_err(|status| CycleError::of_status(name, &status))?);
         }
         Ok(decisions)
     }
@@ -138,8 +141,10 @@ impl Framework {
         Progress::Done
     }
 
-    pub fn bind(&self) -> &dyn BindPlugin {
-        &*self.bind
+    /// What is written when the pod is bound to the node.
+    pub fn binding(&self, pod: &PodInfo, node: &Str) -> Result<Binding, CycleError> {
+        let (name, plugin) = &self.bind;
+        contained(name, || plugin.binding(pod, node))
     }
 
     /// Whether an event may make a pod schedulable that these plugins have refused.
@@ -156,6 +161,18 @@ impl Framework {
             contained(name, || plugin.hint(pod, event)).unwrap_or(Hint::Queue)
         });
         Hint::queue_if(hints.any(|hint| hint == Hint::Queue))
+    }
+}
+
+/// A queue sort plugin whose panic puts the pod behind all others and does nothing else.
+struct ContainedSort {
+    name: Str,
+    plugin: Arc<dyn QueueSortPlugin>,
+}
+
+impl QueueSortPlugin for ContainedSort {
+    fn key(&self, pod: &PodInfo, since: Instant) -> (i64, u64) {
+        contained(&self.name, || self.plugin.key(pod, since)).unwrap_or((i64::MAX, u64::MAX))
     }
 }
 
@@ -202,6 +219,16 @@ impl CycleError {
     pub(super) fn new(plugin: &Str, reason: impl Into<String>) -> Self {
         Self { plugin: plugin.clone(), reason: reason.into() }
     }
+
+    /// A verdict that ends the cycle: an error, or one that has no place where it was given.
+    pub(super) fn of_status(plugin: &Str, status: &Status) -> Self {
+        match status.reasons.is_empty() {
+            true => {
+                Self::new(plugin, format!("the plugin said {:?} without a reason", status.code))
+            }
+            false => Self::new(plugin, status.message()),
+        }
+    }
 }
 
 impl From<CycleError> for Status {
@@ -216,6 +243,7 @@ pub(super) fn contained<T>(name: &Str, stage: impl FnOnce() -> T) -> Result<T, C
         metrics::plugin_misbehaved(name, "panic");
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        CycleError::new(name, format!("the plugin panicked: {}", text.unwrap_or_default()))
+        let text = plain(&text.unwrap_or_default());
+        CycleError::new(name, format!("the plugin panicked: {text}"))
     })
 }

@@ -6,6 +6,7 @@ mod diagnosis;
 mod filtering;
 #[expect(clippy::module_inception, reason = "the framework is what the room is named after")]
 mod framework;
+mod limits;
 mod node_plugin;
 mod normalize;
 mod plugin;

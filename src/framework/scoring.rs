@@ -30,7 +30,7 @@ impl Framework {
         for (name, plugin, weight) in &self.scores {
             let stage = match contained(name, || plugin.prepare_score(pod, view, nodes))? {
                 Prepared::Skip => continue,
-                Prepared::Reject(status) => return Err(CycleError::new(name, status.message())),
+                Prepared::Reject(status) => return Err(CycleError::of_status(name, &status)),
                 Prepared::Ready(stage) => stage,
             };
             let same = stage.same_for_all().filter(|_| columns.is_none());

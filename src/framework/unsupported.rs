@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::Status;
+use super::{Status, limits};
 use crate::api;
 use crate::snapshot::PodInfo;
 
@@ -47,7 +47,8 @@ impl fmt::Display for Unsupported<'_> {
     }
 }
 
-/// What rejects a pod that needs something unsupported.
+/// What rejects a pod that needs something unsupported, or more than is worked out for one pod.
 pub(super) fn reject(pod: &PodInfo) -> Option<Status> {
-    unsupported_field(&pod.spec).map(Status::unresolvable)
+    let field = unsupported_field(&pod.spec).or_else(|| limits::excess(&pod.spec));
+    field.map(Status::unresolvable)
 }

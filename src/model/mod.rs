@@ -6,6 +6,7 @@ mod instant;
 mod labels;
 mod names;
 mod node_selector;
+mod plain;
 mod quantity;
 mod resources;
 mod selector;
@@ -21,6 +22,7 @@ pub use node_selector::{
     NODE_NAME_FIELD, NodeSelector, NodeSelectorError, NodeSelectorRequirement, NodeSelectorTerm,
     NodeTerms, PreferredSchedulingTerm, PreferredTerms,
 };
+pub use plain::{plain, quoted};
 pub use quantity::{Format, Quantity, QuantityError};
 pub use resources::{
     CPU, DEFAULT_MEMORY_REQUEST, DEFAULT_MILLI_CPU_REQUEST, EPHEMERAL_STORAGE, MEMORY, PODS,

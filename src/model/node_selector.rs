@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::decode::null_as_default;
 use super::selector::check_names;
-use super::{Labels, Operator, Requirement, SelectorError, Str};
+use super::{Labels, Operator, Requirement, SelectorError, Str, quoted};
 
 /// The only field of a node that terms can name.
 pub const NODE_NAME_FIELD: &str = "metadata.name";
@@ -65,13 +65,13 @@ pub struct PreferredTerms(Vec<(i64, Term)>);
 pub enum NodeSelectorError {
     #[error(transparent)]
     Requirement(#[from] SelectorError),
-    #[error("{0:?} is not a valid node selector operator")]
+    #[error("{} is not a valid node selector operator", quoted(.0))]
     Operator(Str),
-    #[error("operator {operator:?} for key {key:?} needs exactly one integer")]
+    #[error("operator {operator:?} for key {} needs exactly one integer", quoted(.key))]
     Integer { key: Str, operator: Str },
-    #[error("{0:?} is not a valid operator for a node field")]
+    #[error("{} is not a valid operator for a node field", quoted(.0))]
     FieldOperator(Str),
-    #[error("field {0:?} needs exactly one value")]
+    #[error("field {} needs exactly one value", quoted(.0))]
     FieldValues(Str),
 }
 

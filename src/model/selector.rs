@@ -1,6 +1,6 @@
 //! Label selectors: as they are written in an object, and compiled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::decode::null_as_default;
 use super::names::{is_label_key, is_label_value};
-use super::{Labels, Str};
+use super::{Labels, Str, quoted};
 
 /// A selector as it stands in an object: all parts must hold, none means everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,11 +57,11 @@ pub enum Operator {
 /// Why a selector is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SelectorError {
-    #[error("{0:?} is not a valid label key")]
+    #[error("{} is not a valid label key", quoted(.0))]
     Key(Str),
-    #[error("{value:?} is not a valid label value for key {key:?}")]
+    #[error("{} is not a valid label value for key {key:?}", quoted(.value))]
     Value { key: Str, value: Str },
-    #[error("{0:?} is not a valid label selector operator")]
+    #[error("{} is not a valid label selector operator", quoted(.0))]
     Operator(Str),
     #[error("operator {operator:?} for key {key:?} needs at least one value")]
     NoValues { key: Str, operator: Str },
@@ -135,17 +135,18 @@ impl Selector {
         self.0.as_deref().unwrap_or_default()
     }
 
-    /// This selector with one more condition. Nothing stays nothing.
-    pub fn and(&self, requirement: Requirement) -> Self {
-        match &self.0 {
-            None => Self(None),
-            Some(requirements) if requirements.contains(&requirement) => self.clone(),
-            Some(requirements) => {
-                let mut all = requirements.to_vec();
-                all.push(requirement);
-                Self::of(all)
-            }
+    /// This selector with more conditions, each of them once. Nothing stays nothing.
+    pub fn and(&self, more: impl IntoIterator<Item = Requirement>) -> Self {
+        let Some(requirements) = &self.0 else {
+            return Self(None);
+        };
+        let mut known: BTreeSet<Requirement> = requirements.iter().cloned().collect();
+        let more = more.into_iter().filter(|one| known.insert(one.clone()));
+        let new: Vec<_> = more.collect();
+        if new.is_empty() {
+            return self.clone();
         }
+        Self::of(requirements.iter().cloned().chain(new).collect())
     }
 
     /// The labels that every match must carry, for looking candidates up by one of them.
@@ -207,7 +208,7 @@ impl Requirement {
     }
 
     fn has(&self, value: &Str) -> bool {
-        self.values.contains(value)
+        self.values.binary_search(value).is_ok()
     }
 }
 

@@ -6,7 +6,7 @@ use super::Scheduler;
 use super::event::{Change, Event};
 use crate::api::{self, Object};
 use crate::cache::PodChange;
-use crate::framework::{ClusterEvent, Hint};
+use crate::framework::{ClusterEvent, Hint, Status};
 use crate::metrics;
 use crate::model::{Instant, PodKey, Str};
 use crate::planted::{Bug, planted};
@@ -59,8 +59,8 @@ impl Scheduler {
         let Some(framework) = self.frameworks.get(&pod.scheduler_name) else {
             return;
         };
-        let gate = framework.pre_enqueue(pod).map(|(plugin, _)| plugin);
-        let gate = gate.filter(|_| !planted(Bug::IgnoreGates));
+        let gate = framework.pre_enqueue(pod).filter(|_| !planted(Bug::IgnoreGates));
+        let gate = gate.map(|(plugin, status)| self.note_gate(pod, plugin, &status));
         self.queue.add(pod.clone(), gate, now);
     }
 
@@ -74,16 +74,23 @@ impl Scheduler {
             }
             return;
         }
-        let gate = framework.pre_enqueue(new).map(|(plugin, _)| plugin);
+        let gate = framework.pre_enqueue(new);
         let event = ClusterEvent::WaitingPodUpdated { old, new };
         let rejectors = self.queue.get(&new.uid).map(|queued| &queued.rejectors);
         // Our own status writes come back as changes, too; they help nobody.
         let rejectors = rejectors.filter(|_| old.differs_for_placement(new));
         let hint = rejectors.map_or(Hint::Skip, |names| framework.hint(names, new, &event));
+        let gate = gate.map(|(plugin, status)| self.note_gate(new, plugin, &status));
         self.queue.update(new, gate, hint, now);
         if old.nominated_node != new.nominated_node && !old.nominated_node.is_empty() {
             self.wake_after_removal(old, now);
         }
+    }
+
+    /// Notes why the pod does not enter the queue; returns who keeps it out.
+    fn note_gate(&mut self, pod: &PodInfo, plugin: Str, status: &Status) -> Str {
+        self.note_refusal(pod, &plugin, &status.message());
+        plugin
     }
 
     /// The API server shows a pod on a node.

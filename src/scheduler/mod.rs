@@ -190,6 +190,7 @@ impl Scheduler {
         };
         if pod.terminating && !planted(Bug::BindDeleting) {
             self.report_deleting(pod, now);
+            self.note_refusal(pod, &"".into(), "the pod is being deleted");
             self.queue.remove(&pod.uid);
             return false;
         }
@@ -206,9 +207,8 @@ impl Scheduler {
             }
             Verdict::Failed(error) => {
                 attempt.end("error", &pod.scheduler_name);
-                tracing::warn!(pod = %pod.key, %error, "A scheduling cycle failed.");
-                self.report_failure(pod, "SchedulerError", &error.to_string(), now);
                 self.queue.fail(&pod.uid, now);
+                self.fail(pod, &error, now);
             }
         }
         false

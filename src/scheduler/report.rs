@@ -8,10 +8,14 @@ use super::Scheduler;
 use super::effect::{Condition, Note, Op};
 use super::rest::REST;
 use crate::api;
-use crate::framework::Diagnosis;
+use crate::framework::{CycleError, Diagnosis};
 use crate::metrics;
 use crate::model::{Instant, Str};
 use crate::snapshot::PodInfo;
+
+/// A pod carries its message in its status, and every watcher of it reads that. Usual ones have
+/// a few hundred bytes.
+const MESSAGE_BYTES_MAX: usize = 32 << 10;
 
 /// One reason of one plugin, and on how many nodes it stood in the way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,7 +28,12 @@ pub struct Refusal {
 impl Refusal {
     pub fn rows(diagnosis: &Diagnosis) -> Vec<Self> {
         let rows = diagnosis.by_plugin().into_iter();
-        rows.map(|(plugin, reason, nodes)| Self { plugin, nodes, reason }).collect()
+        let row = |(plugin, reason, nodes): (Str, Str, usize)| Self {
+            plugin,
+            nodes,
+            reason: cut(&reason).into(),
+        };
+        rows.map(row).collect()
     }
 }
 
@@ -37,6 +46,7 @@ impl Scheduler {
         message: &str,
         now: Instant,
     ) {
+        let message = cut(message);
         self.record(pod, "Warning", "FailedScheduling", "Scheduling", message, now);
         let condition = Condition {
             reason: reason.into(),
@@ -49,6 +59,21 @@ impl Scheduler {
             let (key, uid) = (pod.key.clone(), pod.uid.clone());
             self.call(&pod.uid, Op::PatchCondition { pod: key, uid, condition }, now);
         }
+    }
+
+    /// Tells that a plugin failed on a pod, which is tried again.
+    pub(super) fn fail(&mut self, pod: &Arc<PodInfo>, error: &CycleError, now: Instant) {
+        tracing::warn!(pod = %pod.key, %error, "A scheduling cycle failed.");
+        self.note_refusal(pod, &error.plugin, &error.reason);
+        self.report_failure(pod, "SchedulerError", &error.to_string(), now);
+    }
+
+    /// Notes what keeps a pod from any node, whichever it is.
+    pub(super) fn note_refusal(&mut self, pod: &PodInfo, plugin: &Str, reason: &str) {
+        let nodes = self.cache.snapshot.nodes().present().len();
+        let reason = cut(reason).into();
+        let refusal = Refusal { plugin: plugin.clone(), nodes, reason };
+        self.refusals.insert(pod.uid.clone(), vec![refusal]);
     }
 
     pub(super) fn report_deleting(&mut self, pod: &Arc<PodInfo>, now: Instant) {
@@ -113,4 +138,10 @@ impl Scheduler {
         };
         self.emit(Op::Record { note }, now);
     }
+}
+
+/// The part of a message that is told.
+fn cut(message: &str) -> &str {
+    let end = message.floor_char_boundary(MESSAGE_BYTES_MAX);
+    message.get(..end).unwrap_or_default()
 }

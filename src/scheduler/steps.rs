@@ -108,7 +108,14 @@ impl Scheduler {
         };
         // The cache may know of a newer version than the decision did, from our own writes.
         let pod = self.cache.pod(uid).unwrap_or(&binding.pod);
-        let written = framework.bind().binding(pod, &binding.node);
+        let written = match framework.binding(pod, &binding.node) {
+            Ok(written) => written,
+            Err(error) => {
+                let pod = binding.pod.clone();
+                self.step(uid, Step::RollBack(Requeue::AfterBackoff), now);
+                return self.fail(&pod, &error, now);
+            }
+        };
         binding.posted_version = written.resource_version.clone();
         binding.posts += 1;
         let mut op = Op::Bind {

@@ -1,5 +1,6 @@
 //! Controllers of pods, as far as a simulation needs them: they create the pods that are missing.
 
+mod numbers;
 #[cfg(test)]
 mod tests;
 
@@ -7,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+pub use self::numbers::ExpandError;
 use crate::api::decode::Objects;
 use crate::api::workload::{ClaimTemplate, JobStatus, WorkloadSpec};
 use crate::api::{self, Object, ObjectMeta, OwnerReference, PodTemplate};
@@ -15,15 +17,14 @@ use crate::model::{
     NodeSelectorTerm, PodKey, Str, Toleration, first_untolerated,
 };
 
-/// A workload may ask for this many pods. More is a misprint, or more than a simulation serves.
-const REPLICAS_MAX: i32 = 200_000;
 /// By which a Deployment tells the pods of its ReplicaSets apart.
 const TEMPLATE_HASH: &str = "pod-template-hash";
 
 /// The pods that the controllers of a cluster would still create, in the order of the objects.
 ///
 /// The ReplicaSets that its Deployments lack become part of the cluster.
-pub fn missing_pods(objects: &mut Objects) -> Vec<api::Pod> {
+pub fn missing_pods(objects: &mut Objects) -> Result<Vec<api::Pod>, ExpandError> {
+    numbers::check(objects)?;
     for deployment in &objects.deployments {
         if !has_sets(deployment, &objects.replica_sets) {
             let set = replica_set(deployment, &objects.pods);
@@ -44,7 +45,7 @@ pub fn missing_pods(objects: &mut Objects) -> Vec<api::Pod> {
     for set in &objects.daemon_sets {
         pods.extend(existing.daemon_set(set, &objects.nodes));
     }
-    pods
+    Ok(pods)
 }
 
 /// The pods that are there already.
@@ -189,7 +190,7 @@ impl Existing {
 }
 
 fn replicas(wanted: Option<i32>) -> i32 {
-    wanted.unwrap_or(1).clamp(0, REPLICAS_MAX)
+    wanted.unwrap_or(1)
 }
 
 /// Whether ReplicaSets of the Deployment are known, which then know how many pods there shall be.

@@ -1,19 +1,27 @@
 //! `experiment.yaml`: a cluster, what runs on it, and in which order it comes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::api::{self, NodeSpec, NodeStatus, ObjectMeta, ResourceList};
-use crate::model::{Str, Taint};
+use crate::config::{self, ConfigError, FieldPath};
+use crate::model::{Str, Taint, plain, quoted};
 
 pub const API_VERSION: &str = "quorate.dev/v1alpha1";
 pub const KIND: &str = "Experiment";
 
 /// A group may have this many nodes: several times the largest clusters that Kubernetes supports.
 const GROUP_NODES_MAX: u32 = 50_000;
+/// All groups together may have this many nodes.
+const NODES_MAX: u64 = 200_000;
+/// An experiment names its clusters and does not write them out, so that it is short.
+const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// One experiment, as written.
 #[derive(Clone, Debug, Deserialize)]
@@ -55,6 +63,7 @@ pub struct NodeGroup {
     #[serde(default)]
     pub taints: Vec<Taint>,
     /// What each node offers.
+    #[serde(deserialize_with = "api::amounts")]
     pub allocatable: ResourceList,
 }
 
@@ -96,8 +105,12 @@ pub struct Run {
 pub enum ExperimentError {
     #[error("failed to read {path}: {source}", path = .path.display())]
     Read { path: PathBuf, source: std::io::Error },
+    #[error("{path}: larger than {bytes_max} bytes", path = .path.display())]
+    TooLarge { path: PathBuf, bytes_max: u64 },
     #[error("{path}: {reason}", path = .path.display())]
     Syntax { path: PathBuf, reason: String },
+    #[error("{path}: {source}", path = .path.display())]
+    Field { path: PathBuf, source: ConfigError },
     #[error("{path}: {field}: {value}: expected {expected}", path = .path.display())]
     Invalid { path: PathBuf, field: String, value: String, expected: String },
 }
@@ -106,13 +119,28 @@ impl Experiment {
     /// Reads `experiment.yaml` of a folder, or the file itself.
     pub fn read(path: &Path) -> Result<(Self, PathBuf), ExperimentError> {
         let file = if path.is_dir() { path.join("experiment.yaml") } else { path.to_owned() };
-        let text = std::fs::read_to_string(&file)
+        let mut text = String::new();
+        File::open(&file)
+            .and_then(|source| source.take(FILE_BYTES_MAX + 1).read_to_string(&mut text))
             .map_err(|source| ExperimentError::Read { path: file.clone(), source })?;
-        let experiment: Self = serde_saphyr::from_str(&text).map_err(|error| {
-            ExperimentError::Syntax { path: file.clone(), reason: error.to_string() }
-        })?;
-        experiment.validate(&file)?;
+        let experiment = Self::parse(&text, &file)?;
         Ok((experiment, file.parent().map(Path::to_owned).unwrap_or_default()))
+    }
+
+    /// Reads the text of a file, which errors name.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, ExperimentError> {
+        let path = file.to_owned();
+        if text.len() as u64 > FILE_BYTES_MAX {
+            return Err(ExperimentError::TooLarge { path, bytes_max: FILE_BYTES_MAX });
+        }
+        let document: Value = serde_saphyr::from_str(text).map_err(|error| {
+            let reason = plain(&error.without_snippet().to_string());
+            ExperimentError::Syntax { path: path.clone(), reason }
+        })?;
+        let experiment: Self = config::decode(&document, &FieldPath::root())
+            .map_err(|source| ExperimentError::Field { path, source })?;
+        experiment.validate(file)?;
+        Ok(experiment)
     }
 
     /// The densities to run at.
@@ -133,12 +161,12 @@ impl Experiment {
             Err(ExperimentError::Invalid { path, field, value, expected })
         };
         if self.api_version != API_VERSION {
-            return invalid("apiVersion".into(), self.api_version.clone(), API_VERSION);
+            return invalid("apiVersion".into(), quoted(&self.api_version), API_VERSION);
         }
         if self.kind != KIND {
-            return invalid("kind".into(), self.kind.clone(), KIND);
+            return invalid("kind".into(), quoted(&self.kind), KIND);
         }
-        let mut names = BTreeSet::new();
+        let (mut names, mut nodes) = (BTreeSet::new(), 0);
         for (index, group) in self.nodes.iter().enumerate() {
             if !(1..=GROUP_NODES_MAX).contains(&group.count) {
                 let expected = format!("a number from 1 to {GROUP_NODES_MAX}");
@@ -147,7 +175,13 @@ impl Experiment {
             }
             if group.name.is_empty() || !names.insert(&group.name) {
                 let field = format!("nodes[{index}].name");
-                return invalid(field, format!("{:?}", group.name), "a name of its own");
+                return invalid(field, quoted(&group.name), "a name of its own");
+            }
+            nodes += u64::from(group.count);
+            if nodes > NODES_MAX {
+                let expected = format!("at most {NODES_MAX} nodes in all groups");
+                let value = group.count.to_string();
+                return invalid(format!("nodes[{index}].count"), value, &expected);
             }
         }
         for (index, run) in self.runs.iter().enumerate() {

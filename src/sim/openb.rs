@@ -16,6 +16,7 @@ use crate::api::{
 };
 use crate::model::{
     CPU, MEMORY, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PODS, Quantity, Str,
+    quoted,
 };
 
 /// Thousandths of a GPU.
@@ -47,7 +48,7 @@ pub enum TableError {
     Csv(#[from] csv::Error),
     #[error("line 1: {column}: missing, expected a column of this name")]
     Column { column: &'static str },
-    #[error("line {line}: {column}: {value:?}: expected {expected}")]
+    #[error("line {line}: {column}: {}: expected {expected}", quoted(.value))]
     Value { line: u64, column: &'static str, value: String, expected: &'static str },
 }
 

@@ -148,22 +148,11 @@ impl RunReport {
 fn pod_report(world: &World, pod: &api::Pod) -> Option<PodReport> {
     let node = pod.spec.node_name.clone();
     let refusals = match &*node {
-        "" if !pod.spec.scheduling_gates.is_empty() => vec![gated(world, pod)],
         "" => world.scheduler.refusals(&pod.metadata.uid).to_vec(),
         _ => Vec::new(),
     };
     let (namespace, name) = (pod.metadata.namespace.clone(), pod.metadata.name.clone());
     Some(PodReport { namespace, name, node, refusals })
-}
-
-/// A pod that was never tried, because its gates keep it out.
-fn gated(world: &World, pod: &api::Pod) -> Refusal {
-    let gates: Vec<&str> = pod.spec.scheduling_gates.iter().map(|gate| &*gate.name).collect();
-    Refusal {
-        plugin: "SchedulingGates".into(),
-        nodes: world.scheduler.cache().snapshot.nodes().present().len(),
-        reason: format!("waiting for scheduling gates: [{}]", gates.join(" ")).into(),
-    }
 }
 
 fn utilisation(snapshot: &Snapshot) -> BTreeMap<Str, Utilisation> {

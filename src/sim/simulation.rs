@@ -1,10 +1,11 @@
 //! From an experiment or a snapshot to a finished run.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::admission::admit;
-use super::expand::missing_pods;
+use super::expand::{ExpandError, missing_pods};
 use super::experiment::{Experiment, ExperimentError, Run, Trace};
 use super::input::{InputError, read_snapshot};
 use super::openb::{self, TraceError};
@@ -13,7 +14,7 @@ use super::world::{Delays, World};
 use crate::api::decode::{DecodeError, Objects};
 use crate::api::{self, Object};
 use crate::config::{ConfigError, EffectiveConfiguration};
-use crate::framework::{ProfileError, Registry};
+use crate::framework::{Framework, ProfileError, Registry};
 use crate::model::{Instant, Str};
 use crate::scheduler::{Change, Event, Scheduler};
 
@@ -24,6 +25,8 @@ pub enum SimulationError {
     #[error(transparent)]
     Input(#[from] InputError),
     #[error(transparent)]
+    Expand(#[from] ExpandError),
+    #[error(transparent)]
     Trace(#[from] TraceError),
     #[error(transparent)]
     Decode(#[from] DecodeError),
@@ -33,6 +36,9 @@ pub enum SimulationError {
     ReadConfiguration { path: PathBuf, source: std::io::Error },
     #[error("{path}: {source}", path = .path.display())]
     Configuration { path: PathBuf, source: ConfigError },
+    /// Only the plugins can judge their arguments.
+    #[error("{path}: {source}", path = .path.display())]
+    Plugins { path: PathBuf, source: ProfileError },
     #[error("{0}")]
     DefaultConfiguration(ConfigError),
 }
@@ -129,7 +135,7 @@ impl Simulation {
     ) -> Result<RunReport, SimulationError> {
         let scheduler = Scheduler::new(&self.configuration, registry, self.seed)?;
         let mut world = World::new(scheduler, Delays::default(), self.seed);
-        let (mut objects, pending) = self.cluster(run);
+        let (mut objects, pending) = self.cluster(run)?;
         let waiting: Vec<_> = pending.iter().map(Object::key).collect();
         for pod in objects.pods.drain(..) {
             world.list_pod(pod);
@@ -150,7 +156,7 @@ impl Simulation {
     }
 
     /// The cluster of one run, and the pods that come to it.
-    fn cluster(&self, run: &Run) -> (Objects, Vec<api::Pod>) {
+    fn cluster(&self, run: &Run) -> Result<(Objects, Vec<api::Pod>), SimulationError> {
         let mut objects = self.objects.clone();
         let percent = run.nodes_percent as usize;
         let mut share = 0;
@@ -161,7 +167,7 @@ impl Simulation {
             taken
         });
         let profile = self.profile();
-        let missing = missing_pods(&mut objects);
+        let missing = missing_pods(&mut objects)?;
         let mut pods = std::mem::take(&mut objects.pods);
         // Pods that have ended hold nothing, not even their names.
         pods.retain(|pod| !pod.is_terminal());
@@ -172,7 +178,7 @@ impl Simulation {
         objects.pods = placed;
         // Whoever was meant to schedule them, here it is us.
         pending.iter_mut().for_each(|pod| pod.spec.scheduler_name = profile.clone());
-        (objects, pending)
+        Ok((objects, pending))
     }
 }
 
@@ -186,10 +192,16 @@ fn read_configuration(
             .map_err(SimulationError::DefaultConfiguration);
     };
     let path = file.to_owned();
-    let text = std::fs::read_to_string(file)
+    let text = File::open(file)
+        .and_then(crate::config::read)
         .map_err(|source| SimulationError::ReadConfiguration { path: path.clone(), source })?;
-    crate::config::load(&text, &catalog)
-        .map_err(|source| SimulationError::Configuration { path, source })
+    let configuration = crate::config::load(&text, &catalog)
+        .map_err(|source| SimulationError::Configuration { path: path.clone(), source })?;
+    for profile in &configuration.profiles {
+        Framework::new(profile, registry)
+            .map_err(|source| SimulationError::Plugins { path: path.clone(), source })?;
+    }
+    Ok(configuration)
 }
 
 fn read_trace(trace: &Trace, folder: &Path, objects: &mut Objects) -> Result<(), SimulationError> {

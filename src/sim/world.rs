@@ -32,12 +32,20 @@ pub struct World {
     /// When the last watch event of a pod arrives.
     watch_busy_until: Instant,
     calls_under_way: u32,
+    /// How often the scheduler was woken by nothing but the time since something last came of it.
+    fruitless_tries: u32,
+    /// How many pods were bound then.
+    bound_before: usize,
     delays: Delays,
     rng: ChaCha8Rng,
 }
 
 /// How many bindings are under way at most, as with the connections of the daemon.
 const BINDS_UNDER_WAY_MAX: u32 = 32;
+
+/// A run ends when for so many tries nothing came of them. A pod on which a plugin fails is tried
+/// again for ever, which in a cluster at rest changes nothing.
+const FRUITLESS_TRIES_MAX: u32 = 8;
 
 struct UnderWay {
     at: Instant,
@@ -73,6 +81,8 @@ impl World {
             sequence: 0,
             watch_busy_until: Instant::default(),
             calls_under_way: 0,
+            fruitless_tries: 0,
+            bound_before: 0,
             delays,
             rng: ChaCha8Rng::seed_from_u64(seed),
         }
@@ -121,20 +131,31 @@ impl World {
             }
             progress(self);
             let next = self.under_way.peek().map(|Reverse(next)| next.at);
-            let Some(at) = next.into_iter().chain(wake.filter(|_| !self.is_quiet())).min() else {
+            let wake = wake.filter(|_| !self.is_quiet());
+            let Some(at) = next.into_iter().chain(wake).min() else {
                 return;
             };
+            self.note_progress(next.is_none());
             self.now = self.now.max(at);
             self.happen();
+        }
+    }
+
+    /// Counts the tries that only time brings about, until something else does.
+    fn note_progress(&mut self, at_rest: bool) {
+        if self.bound() != self.bound_before {
+            (self.bound_before, self.fruitless_tries) = (self.bound(), 0);
+        } else if at_rest {
+            self.fruitless_tries += 1;
         }
     }
 
     /// Whether only time could change anything, and nothing that it could change.
     fn is_quiet(&self) -> bool {
         let queue = self.scheduler.queue_lengths();
-        self.under_way.is_empty()
-            && self.scheduler.in_flight() == 0
-            && queue.active + queue.backoff == 0
+        let may_change =
+            queue.active > 0 || queue.backoff > 0 && self.fruitless_tries < FRUITLESS_TRIES_MAX;
+        self.under_way.is_empty() && self.scheduler.in_flight() == 0 && !may_change
     }
 
     fn credit(&self) -> Credit {

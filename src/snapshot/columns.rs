@@ -46,7 +46,8 @@ impl Default for Columns {
 }
 
 impl Columns {
-    /// The column of a resource; none if no node offers it and no pod takes it.
+    /// The column of a resource; none if no node offers it. What pods ask for of such a resource is
+    /// not counted: there is none of it, whoever asks.
     pub fn resource(&self, name: &str) -> Option<ResourceId> {
         match name {
             CPU => Some(ResourceId::CPU),
@@ -101,9 +102,33 @@ impl Columns {
         for column in &mut self.allocatable {
             column[node] = 0;
         }
+        for (name, amount) in &offered.scalar {
+            // Of a resource that nobody knows, nothing is not worth a column.
+            if *amount != 0 {
+                self.make_scalar(name);
+            }
+        }
         for (resource, amount) in self.amounts(offered) {
             self.allocatable[resource.0][node] = amount;
         }
+    }
+
+    /// How many resources there are. A new one comes after all others.
+    pub(super) fn resources_len(&self) -> usize {
+        self.requested.len()
+    }
+
+    /// Adds what a pod takes of the resources from the one at `first` on, as [`Self::add`] does.
+    pub(super) fn add_from(&mut self, first: usize, node: NodeIndex, usage: &Usage) -> bool {
+        let mut exact = true;
+        for (resource, amount) in self.amounts(&usage.requested) {
+            if resource.0 >= first {
+                let sum = &mut self.requested[resource.0][node.index()];
+                exact &= sum.checked_add(amount).is_some();
+                *sum = sum.saturating_add(amount);
+            }
+        }
+        exact
     }
 
     /// Adds what a pod takes. False if a sum left the range of an i64 and stands at its limit:
@@ -150,28 +175,26 @@ impl Columns {
         exact
     }
 
-    /// The amounts by column; makes a column for a resource not seen before.
-    fn amounts(&mut self, resources: &Resources) -> Vec<(ResourceId, i64)> {
+    /// The amounts by column.
+    fn amounts(&self, resources: &Resources) -> Vec<(ResourceId, i64)> {
         let mut amounts = vec![
             (ResourceId::CPU, resources.milli_cpu),
             (ResourceId::MEMORY, resources.memory),
             (ResourceId::EPHEMERAL_STORAGE, resources.ephemeral_storage),
         ];
-        for (name, amount) in &resources.scalar {
-            amounts.push((self.scalar(name), *amount));
-        }
+        let scalars = resources.scalar.iter();
+        amounts.extend(
+            scalars.filter_map(|(name, amount)| Some((self.scalars.get(name).copied()?, *amount))),
+        );
         amounts
     }
 
-    fn scalar(&mut self, name: &Str) -> ResourceId {
-        if let Some(id) = self.scalars.get(name) {
-            return *id;
+    fn make_scalar(&mut self, name: &Str) {
+        if !self.scalars.contains_key(name) {
+            self.scalars.insert(name.clone(), ResourceId(self.allocatable.len()));
+            self.allocatable.push(vec![0; self.nodes]);
+            self.requested.push(vec![0; self.nodes]);
         }
-        let id = ResourceId(self.allocatable.len());
-        self.allocatable.push(vec![0; self.nodes]);
-        self.requested.push(vec![0; self.nodes]);
-        self.scalars.insert(name.clone(), id);
-        id
     }
 }
 
@@ -187,4 +210,57 @@ pub(super) fn patched<'a>(column: &'a [i64], changes: &[(NodeIndex, i64)]) -> Co
         }
     }
     Cow::Owned(column)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::snapshot::{NodeInfo, PodInfo, Snapshot};
+    use crate::testing::{NodeBuilder, PodBuilder, node, pod};
+
+    fn set_node(cluster: &mut Snapshot, node: NodeBuilder) {
+        cluster.set_node(NodeInfo::new(&node.build()));
+    }
+
+    fn place(cluster: &mut Snapshot, pod: PodBuilder) {
+        cluster.place(PodInfo::new(&pod.on("n").build()).into(), &"n".into());
+    }
+
+    fn requested(cluster: &Snapshot, resource: &str) -> Option<i64> {
+        let columns = cluster.nodes().columns();
+        let node = cluster.nodes().find("n")?;
+        Some(columns.requested(columns.resource(resource)?)[node.index()])
+    }
+
+    #[test]
+    fn what_pods_ask_for_makes_no_column_until_a_node_offers_it_and_is_counted_then() {
+        let mut cluster = Snapshot::default();
+        set_node(&mut cluster, node("n"));
+        place(&mut cluster, pod("a").requests(&[("a.b/gpu", "3"), ("a.b/none", "0")]));
+        place(&mut cluster, pod("b").requests(&[("a.b/gpu", "4")]));
+        assert_eq!(requested(&cluster, "a.b/gpu"), None);
+
+        set_node(&mut cluster, node("n").allocatable(&[("a.b/gpu", "8"), ("a.b/none", "0")]));
+        assert_eq!(requested(&cluster, "a.b/gpu"), Some(7));
+        assert_eq!(requested(&cluster, "a.b/none"), None);
+        cluster.remove_pod("a");
+        assert_eq!(requested(&cluster, "a.b/gpu"), Some(4));
+        // Once counted it stays, offered or not.
+        set_node(&mut cluster, node("n"));
+        place(&mut cluster, pod("c").requests(&[("a.b/gpu", "1")]));
+        assert_eq!(requested(&cluster, "a.b/gpu"), Some(5));
+    }
+
+    #[test]
+    fn a_new_resource_whose_sum_leaves_its_range_is_summed_anew_later() {
+        let mut cluster = Snapshot::default();
+        for name in ["a", "b"] {
+            place(&mut cluster, pod(name).requests(&[("a.b/gpu", "9223372036854775807")]));
+        }
+        set_node(&mut cluster, node("n").allocatable(&[("a.b/gpu", "8")]));
+        assert_eq!(requested(&cluster, "a.b/gpu"), Some(i64::MAX));
+        place(&mut cluster, pod("c").requests(&[("a.b/gpu", "5")]));
+        cluster.remove_pod("a");
+        cluster.remove_pod("b");
+        assert_eq!(requested(&cluster, "a.b/gpu"), Some(5));
+    }
 }

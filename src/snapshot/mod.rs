@@ -60,7 +60,7 @@ pub struct Snapshot {
     pub owners: Owners,
     groups: Groups,
     pub volumes: Volumes,
-    topology: RefCell<FxHashMap<Str, Arc<TopologyColumn>>>,
+    topology: RefCell<Topology>,
     /// Columns of domains that are named with the domains they lie in.
     paths: RefCell<FxHashMap<Vec<Str>, Arc<TopologyColumn>>>,
     matches: RefCell<MatchCounts>,
@@ -89,6 +89,15 @@ struct Pods {
 /// that name keys at random.
 const TOPOLOGY_KEYS_MAX: usize = 64;
 
+/// What is known of topology, until a node's labels change.
+#[derive(Debug, Default)]
+struct Topology {
+    columns: FxHashMap<Str, Arc<TopologyColumn>>,
+    /// The label keys of all nodes. Pods may name any others, which all have this one column.
+    keys: Option<FxHashSet<Str>>,
+    nowhere: Arc<TopologyColumn>,
+}
+
 #[derive(Debug)]
 struct Placed {
     pod: Arc<PodInfo>,
@@ -104,7 +113,9 @@ impl Snapshot {
     pub fn set_node(&mut self, node: NodeInfo) -> Option<Arc<NodeInfo>> {
         let place = self.nodes.place_of(&node.name);
         let labels = node.labels.clone();
+        let resources = self.nodes.columns.resources_len();
         let old = self.nodes.set(place, node);
+        self.count_resources_from(resources);
         if old.as_ref().is_none_or(|old| old.labels != labels) {
             self.forget_topology();
         }
@@ -320,6 +331,18 @@ impl Snapshot {
         }
     }
 
+    /// Counts what pods take of resources that no node offered before.
+    fn count_resources_from(&mut self, first: usize) {
+        if self.nodes.columns.resources_len() == first {
+            return;
+        }
+        for Placed { pod, node } in self.pods.placed.iter().flatten() {
+            if !self.nodes.columns.add_from(first, *node, &pod.usage) {
+                self.nodes.inexact.insert(*node);
+            }
+        }
+    }
+
     /// Adds up the pods of a node of which a sum had left its range.
     fn sum_anew(&mut self, node: NodeIndex) {
         self.nodes.columns.clear_requested(node);
@@ -337,7 +360,7 @@ impl Snapshot {
     }
 
     fn forget_topology(&mut self) {
-        self.topology.get_mut().clear();
+        *self.topology.get_mut() = Topology::default();
         self.paths.get_mut().clear();
     }
 
@@ -359,16 +382,23 @@ impl Snapshot {
     }
 
     fn topology(&self, key: &Str) -> Arc<TopologyColumn> {
-        let mut columns = self.topology.borrow_mut();
+        let mut topology = self.topology.borrow_mut();
+        let Topology { columns, keys, nowhere } = &mut *topology;
         if let Some(column) = columns.get(key) {
             return column.clone();
+        }
+        let places = (0..self.nodes.places()).map(NodeIndex::from_usize);
+        let labels = places.map(|node| &self.nodes.info(node).labels);
+        let keys = keys.get_or_insert_with(|| {
+            labels.clone().flat_map(Labels::iter).map(|(key, _)| key.clone()).collect()
+        });
+        if !keys.contains(key) {
+            return nowhere.clone();
         }
         if columns.len() >= TOPOLOGY_KEYS_MAX {
             columns.clear();
         }
-        let places = (0..self.nodes.places()).map(NodeIndex::from_usize);
-        let values = places.map(|node| self.nodes.info(node).labels.get(key));
-        let column = Arc::new(TopologyColumn::new(values));
+        let column = Arc::new(TopologyColumn::new(labels.map(|labels| labels.get(key))));
         columns.insert(key.clone(), column.clone());
         column
     }

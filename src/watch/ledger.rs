@@ -29,9 +29,14 @@ impl Ledger {
     }
 
     /// Delivers an object, unless exactly this state of it has been delivered. An object under the
-    /// name of another one takes its place: a delete, then an upsert.
+    /// name of another one takes its place: a delete, then an upsert. An API server has no object
+    /// without a name, and nothing could be written about one.
     pub(super) fn upsert<T: Object>(&mut self, object: T, out: &mut Batch<T>) {
         let key = object.key();
+        if key.name.is_empty() {
+            tracing::error!(kind = T::KIND, "An object of a watch has no name.");
+            return;
+        }
         let meta = object.meta();
         let new = Known {
             uid: meta.uid.clone(),

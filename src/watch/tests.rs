@@ -460,3 +460,11 @@ fn without_a_version_only_a_new_list_will_do() {
     rig.event(end_of_list("101"));
     assert!(rig.watch.has_reached());
 }
+
+#[test]
+fn an_object_without_a_name_is_passed_over() {
+    let mut rig = Rig::synced(&[("a", "u1", "10"), ("", "u2", "11")]);
+    assert!(rig.watch.is_synced());
+    rig.event(upsert("", "u3", "101")).event(upsert("b", "u4", "102"));
+    assert_eq!(rig.changes(), ["+b u4 102"]);
+}

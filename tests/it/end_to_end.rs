@@ -21,13 +21,13 @@ const ACCOUNT: &str = "system:serviceaccount:quorate-system:quorate";
 const ROLES: &str = include_str!("../../deploy/rbac.yaml");
 
 /// A running daemon and where it records.
-struct Daemon {
-    process: Process,
+pub struct Daemon {
+    pub process: Process,
     recording: PathBuf,
 }
 
 /// Gives the daemon its roles and lets it run.
-fn start_daemon(plane: &ControlPlane) -> Daemon {
+pub fn start_daemon(plane: &ControlPlane) -> Daemon {
     plane.cluster().apply(ROLES);
     start_daemon_again(plane, "first")
 }

@@ -5,10 +5,12 @@
 
 #[cfg(feature = "kubernetes")]
 mod api_decoding;
+mod bad_input;
 mod check_config;
 mod contract;
 #[cfg(feature = "kubernetes")]
 mod control_plane;
+mod corpora;
 #[cfg(feature = "kubernetes")]
 mod deploy;
 mod docs;

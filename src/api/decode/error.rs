@@ -4,10 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::model::Str;
-
-/// Values of foreign texts are repeated in messages up to this many characters.
-const QUOTED_CHARS_MAX: usize = 200;
+use crate::model::{Str, plain, quoted};
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DecodeError {
@@ -27,6 +24,9 @@ pub enum DecodeError {
     Field { place: Place, object: Option<Box<ObjectName>>, path: String, problem: String },
     #[error("{second}: {object} was already defined in {first}")]
     Duplicate { object: Box<ObjectName>, first: Place, second: Place },
+    /// A uid is one object's for ever; two that share one could not be told apart.
+    #[error("{place}: {object}: metadata.uid: {} is the uid of {other}, too", quoted(.uid))]
+    SameUid { place: Place, object: Box<ObjectName>, uid: Str, other: Box<ObjectName> },
 }
 
 /// Where in which text something stands.
@@ -99,20 +99,11 @@ impl FieldProblem {
     }
 }
 
-/// Shortens what repeats foreign text.
-pub(super) fn cropped(mut text: String) -> String {
-    if let Some((end, _)) = text.char_indices().nth(QUOTED_CHARS_MAX) {
-        text.truncate(end);
-        text.push('…');
-    }
-    text
-}
-
 /// The message without the position: inside a document, the path says more.
 fn json_problem(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let position = format!(" at line {} column {}", error.line(), error.column());
-    cropped(text.strip_suffix(&position).map(str::to_owned).unwrap_or(text))
+    plain(text.strip_suffix(&position).unwrap_or(&text))
 }
 
 /// Writes a path as Kubernetes does: `spec.containers[0].image`, `labels[a.b/c]`.
@@ -123,13 +114,13 @@ fn field_path(path: &serde_path_to_error::Path) -> String {
         match segment {
             Segment::Seq { index } => text.push_str(&format!("[{index}]")),
             Segment::Map { key } if key.contains(['.', '/']) => {
-                text.push_str(&format!("[{}]", cropped(key.clone())));
+                text.push_str(&format!("[{}]", plain(key)));
             }
             Segment::Map { key } | Segment::Enum { variant: key } => {
                 if !text.is_empty() {
                     text.push('.');
                 }
-                text.push_str(&cropped(key.clone()));
+                text.push_str(&plain(key));
             }
             Segment::Unknown => {}
         }
@@ -160,8 +151,10 @@ impl fmt::Display for ObjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&*self.namespace, &*self.name) {
             (_, "") => f.write_str(&self.kind),
-            ("", name) => write!(f, "{} {name}", self.kind),
-            (namespace, name) => write!(f, "{} {namespace}/{name}", self.kind),
+            ("", name) => write!(f, "{} {}", self.kind, plain(name)),
+            (namespace, name) => {
+                write!(f, "{} {}/{}", self.kind, plain(namespace), plain(name))
+            }
         }
     }
 }

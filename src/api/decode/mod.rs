@@ -6,6 +6,7 @@
 
 mod error;
 mod objects;
+mod strict;
 #[cfg(test)]
 mod tests;
 mod yaml;
@@ -15,9 +16,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use error::FieldProblem;
 pub use error::{DecodeError, ObjectName, Place};
-use error::{FieldProblem, cropped};
 pub use objects::Objects;
+use strict::Strict;
+
+use crate::model::plain;
 
 /// What the export of kube-scheduler-simulator calls its lists, in the order of our kinds.
 const EXPORT: [(&str, &str, &str); 7] = [
@@ -152,7 +156,7 @@ fn add_object(
     if let (Some(kind), Some(_)) = (&envelope.kind, envelope.items)
         && kind.ends_with("List")
     {
-        return Err(DecodeError::NestedList { place, kind: cropped(kind.clone()) });
+        return Err(DecodeError::NestedList { place, kind: plain(kind) });
     }
     let own_group = envelope.api_version.as_deref().map(group_of);
     match (&envelope.kind, item_kind) {
@@ -177,9 +181,10 @@ fn object<'a, T: Deserialize<'a>>(text: &'a RawValue, place: &Place) -> Result<T
 
 /// Reads a value. Following the path costs time, so that is done only where there is an error.
 fn typed<'a, T: Deserialize<'a>>(text: &'a RawValue) -> Result<T, FieldProblem> {
-    serde_json::from_str(text.get()).or_else(|_| {
+    let mut deserializer = serde_json::Deserializer::from_str(text.get());
+    T::deserialize(Strict(&mut deserializer)).or_else(|_| {
         let mut deserializer = serde_json::Deserializer::from_str(text.get());
-        serde_path_to_error::deserialize(&mut deserializer).map_err(FieldProblem::new)
+        serde_path_to_error::deserialize(Strict(&mut deserializer)).map_err(FieldProblem::new)
     })
 }
 

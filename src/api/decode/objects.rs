@@ -50,6 +50,7 @@ pub struct Objects {
     /// How many objects of other kinds there were.
     pub other: BTreeMap<Str, usize>,
     places: BTreeMap<(&'static str, PodKey), Place>,
+    pods_by_uid: BTreeMap<Str, PodKey>,
 }
 
 /// A kind that has a list in [`Objects`].
@@ -76,6 +77,9 @@ impl Objects {
     pub fn extend(&mut self, mut other: Self) -> Result<(), DecodeError> {
         for ((kind, key), place) in std::mem::take(&mut other.places) {
             self.register(kind, key, place)?;
+        }
+        for (uid, key) in std::mem::take(&mut other.pods_by_uid) {
+            self.register_uid(uid, key)?;
         }
         move_list::<Node>(self, &mut other);
         move_list::<Pod>(self, &mut other);
@@ -115,6 +119,31 @@ impl Objects {
             None => {
                 *self.other.entry(kind.into()).or_default() += 1;
                 Ok(())
+            }
+        }
+    }
+
+    /// Where an object was found; nothing for one that was not read from a text.
+    pub fn place_of<T: Object>(&self, object: &T) -> Option<&Place> {
+        self.places.get(&(T::KIND, object.key()))
+    }
+
+    /// Two pods of one uid would be one pod to whoever tells pods apart as the API server does.
+    fn register_uid(&mut self, uid: Str, key: PodKey) -> Result<(), DecodeError> {
+        match self.pods_by_uid.entry(uid) {
+            Entry::Vacant(entry) => {
+                entry.insert(key);
+                Ok(())
+            }
+            Entry::Occupied(entry) => {
+                let name = |key: &PodKey| {
+                    let PodKey { namespace, name } = key.clone();
+                    Box::new(ObjectName { kind: Pod::KIND.into(), namespace, name })
+                };
+                let (object, other) = (name(&key), name(entry.get()));
+                let place = self.places.get(&(Pod::KIND, key)).cloned();
+                let place = place.unwrap_or_else(|| Place::of_document(1));
+                Err(DecodeError::SameUid { place, object, uid: entry.key().clone(), other })
             }
         }
     }
@@ -185,6 +214,10 @@ fn add<T: Listed>(objects: &mut Objects, text: &RawValue, place: Place) -> Resul
         return Err(DecodeError::NameMissing { place, kind: T::KIND });
     }
     objects.register(T::KIND, object.key(), place)?;
+    let uid = &object.meta().uid;
+    if T::KIND == Pod::KIND && !uid.is_empty() {
+        objects.register_uid(uid.clone(), object.key())?;
+    }
     T::list(objects).push(object);
     Ok(())
 }

@@ -296,6 +296,16 @@ fn wrong_fields_are_named_with_their_object_path_and_value() {
         "spec.nodeSelector[a.b/c]: invalid type: integer `5`, expected a string",
     );
     check(
+        r#"{"containers": [{"resources": {"requests": {"cpu": "-1500m"}}}]}"#,
+        "spec.containers[0].resources.requests.cpu: \"-1500m\": an amount is never negative",
+    );
+    // Not field by field: the first one is nodeName.
+    check(r#"["n1"]"#, "spec: invalid type: sequence, expected struct PodSpec");
+    check(
+        r#"{"containers": [["c"]]}"#,
+        "spec.containers[0]: invalid type: sequence, expected struct Container",
+    );
+    check(
         r#"{"tolerations": {"key": "a"}}"#,
         "spec.tolerations: invalid type: map, expected a sequence",
     );
@@ -385,6 +395,16 @@ fn an_object_is_defined_once_over_all_texts() {
     assert_eq!(
         again.to_string(),
         "three.json: document 2: Pod default/b was already defined in one.json: document 2",
+    );
+    let with_uid = |name: &str| {
+        let uid = r#""metadata": {"uid": "u", "#;
+        json(&text(name).replace(r#""metadata": {"#, uid))
+    };
+    let mut all = with_uid("a");
+    let same_uid = all.extend(with_uid("b")).unwrap_err();
+    assert_eq!(
+        same_uid.to_string(),
+        "document 1: Pod default/b: metadata.uid: \"u\" is the uid of Pod default/a, too",
     );
     let other = json(r#"{"kind": "Secret"}"#);
     let mut all = Objects::default();
@@ -533,7 +553,7 @@ fn any_texts() -> impl Strategy<Value = BTreeMap<Str, Str>> {
 
 fn any_amounts() -> impl Strategy<Value = ResourceList> {
     let suffix = proptest::sample::select(vec!["", "m", "k", "Ki", "Gi", "e3", "n"]);
-    let amount = (-5_000_000_i64..5_000_000, suffix)
+    let amount = (0_i64..5_000_000, suffix)
         .prop_map(|(number, suffix)| Quantity::parse(&format!("{number}{suffix}")).unwrap());
     proptest::collection::btree_map(any_text(), amount, 0..4)
 }

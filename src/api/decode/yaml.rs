@@ -5,7 +5,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::{Deserializer, Serialize};
 
-use super::error::{DecodeError, Place, cropped};
+use super::error::{DecodeError, Place};
+use crate::model::plain;
 
 /// As deep as serde_json reads.
 const DEPTH_MAX: usize = 128;
@@ -92,7 +93,7 @@ impl Document<'_> {
         let problem = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
         // The position is counted in this document and goes where ours is.
         let position = format!(" at line {line}, column {column}");
-        let problem = cropped(problem.strip_suffix(&position).unwrap_or(&problem).to_owned());
+        let problem = plain(problem.strip_suffix(&position).unwrap_or(&problem));
         YamlError { line: line.saturating_add(self.lines_before), column, problem }
     }
 }

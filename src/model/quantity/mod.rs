@@ -18,7 +18,12 @@ use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
+use super::quoted;
 use decimal::Decimal;
+
+/// A text of more characters is refused. Numbers of a pod have twenty; the work that a number makes
+/// grows with the square of its length, and one of a megabyte would hold everybody up for seconds.
+const LENGTH_MAX: usize = 4096;
 
 /// An amount, with the notation it was written in. Usual ones take 16 bytes and no allocation.
 #[derive(Clone)]
@@ -54,6 +59,8 @@ pub enum QuantityError {
     Form,
     #[error("the numeric part of the quantity has no digits")]
     Number,
+    #[error("a quantity has at most {LENGTH_MAX} characters")]
+    Length,
     #[error(
         "the suffix of the quantity is none of n u m k M G T P E Ki Mi Gi Ti Pi Ei e<exponent>"
     )]
@@ -261,7 +268,8 @@ impl Visitor<'_> for QuantityVisitor {
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Quantity, E> {
         let trimmed = text.trim();
-        Quantity::parse(trimmed).map_err(|error| E::custom(format_args!("{trimmed:?}: {error}")))
+        Quantity::parse(trimmed)
+            .map_err(|error| E::custom(format_args!("{}: {error}", quoted(trimmed))))
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Quantity, E> {

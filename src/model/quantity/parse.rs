@@ -3,7 +3,7 @@
 use num_bigint::BigInt;
 
 use super::decimal::Decimal;
-use super::{Format, Quantity, QuantityError, Repr};
+use super::{Format, LENGTH_MAX, Quantity, QuantityError, Repr};
 
 /// Decimal digits that always fit into 64 bits.
 const SMALL_DIGITS_MAX: usize = 18;
@@ -30,6 +30,9 @@ enum Suffix {
 pub(super) fn parse(text: &str) -> Result<Quantity, QuantityError> {
     if text.is_empty() {
         return Err(QuantityError::Form);
+    }
+    if text.len() > LENGTH_MAX {
+        return Err(QuantityError::Length);
     }
     let parts = split(text)?;
     match interpret(parts.suffix).ok_or(QuantityError::Suffix)? {

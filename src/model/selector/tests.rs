@@ -80,7 +80,7 @@ fn an_absent_selector_selects_nothing_and_an_empty_one_everything() {
     assert!(nothing.is_nothing() && !nothing.is_everything());
     assert!(!nothing.matches(&Labels::default()));
     assert_eq!(nothing, Selector::nothing());
-    assert_eq!(nothing.and(Requirement::new("a", Operator::Exists, vec![])), nothing);
+    assert_eq!(nothing.and([Requirement::new("a", Operator::Exists, vec![])]), nothing);
 
     let everything = compile_optional(Some(&LabelSelector::default())).unwrap();
     assert!(everything.is_everything() && !everything.is_nothing());
@@ -92,9 +92,9 @@ fn an_absent_selector_selects_nothing_and_an_empty_one_everything() {
 fn requirements_are_added_once_and_in_order() {
     let selector = Selector::from_map(&labels("b=1"));
     let added = Requirement::new("a", Operator::In, vec!["2".into(), "1".into()]);
-    let both = selector.and(added.clone());
+    let both = selector.and([added.clone()]);
     assert_eq!(both.to_string(), "a in (1,2),b=1");
-    assert_eq!(both.and(added), both);
+    assert_eq!(both.and([added]), both);
     assert!(both.matches(&labels("a=2,b=1")) && !both.matches(&labels("b=1")));
 }
 
@@ -178,7 +178,7 @@ proptest! {
         let selector = selector.compile().unwrap();
         let added = added.compile().unwrap();
         let expected = selector.matches(&labels) && added.matches(&labels);
-        prop_assert_eq!(selector.and(added).matches(&labels), expected);
+        prop_assert_eq!(selector.and([added]).matches(&labels), expected);
     }
 
     #[test]

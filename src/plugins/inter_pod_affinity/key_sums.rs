@@ -1,33 +1,36 @@
 //! Numbers by topology key and domain.
 
+use rustc_hash::FxHashMap;
+
 use crate::model::Str;
 use crate::snapshot::{DomainSums, NodeIndex, NodeSet, View};
 
 /// Sums for the domains of several topology keys. Terms with the same key share theirs.
 pub struct KeySums<'a> {
     view: &'a View<'a>,
-    keys: Vec<(Str, DomainSums)>,
+    keys: Vec<DomainSums>,
+    places: FxHashMap<Str, usize>,
 }
 
 impl<'a> KeySums<'a> {
     pub fn new(view: &'a View<'a>) -> Self {
-        Self { view, keys: Vec::new() }
+        Self { view, keys: Vec::new(), places: FxHashMap::default() }
     }
 
     /// Adds to the domains in which these nodes lie under a key.
     pub fn add(&mut self, key: &Str, amounts: impl Iterator<Item = (NodeIndex, i64)>) {
-        let known = self.keys.iter().position(|(own, _)| own == key);
-        let position = known.unwrap_or_else(|| {
-            let sums = DomainSums::new(self.view.topology(key));
-            self.keys.push((key.clone(), sums));
+        let known = self.places.get(key).copied();
+        let place = known.unwrap_or_else(|| {
+            self.keys.push(DomainSums::new(self.view.topology(key)));
+            self.places.insert(key.clone(), self.keys.len() - 1);
             self.keys.len() - 1
         });
-        let (_, sums) = &mut self.keys[position];
+        let sums = &mut self.keys[place];
         amounts.for_each(|(node, amount)| sums.add(node, amount));
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &DomainSums> {
-        self.keys.iter().map(|(_, sums)| sums)
+        self.keys.iter()
     }
 
     /// Whether every sum is 0.

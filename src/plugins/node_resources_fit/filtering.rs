@@ -79,11 +79,8 @@ impl<'a> FitFilter<'a> {
         let resources = asked.map(|(name, request)| {
             let (allocatable, taken) = match columns.resource(name) {
                 Some(id) => (columns.allocatable(id).into(), view.requested(id)),
-                // Nobody has ever heard of it, so there is none of it anywhere.
-                None => {
-                    let nothing = vec![0; view.nodes().places()];
-                    (nothing.clone().into(), nothing.into())
-                }
+                // No node offers it, which needs no columns to say.
+                None => (Cow::default(), Cow::default()),
             };
             Demand { resource: Some(name), request, allocatable, taken }
         });
@@ -95,6 +92,9 @@ impl<'a> FitFilter<'a> {
     /// does not.
     fn doubtful(&self, first: usize) -> usize {
         let mut signs = [0_i64; NodeSet::WORD_BITS];
+        if self.demands.iter().any(|demand| demand.allocatable.is_empty()) {
+            return usize::MAX;
+        }
         for demand in &self.demands {
             let allocatable = demand.allocatable.get(first..).unwrap_or_default();
             let taken = demand.taken.get(first..).unwrap_or_default();

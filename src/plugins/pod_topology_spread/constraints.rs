@@ -105,7 +105,7 @@ fn selector(
     let selector = compile_optional(constraint.label_selector.as_ref())?;
     let keys = constraint.match_label_keys.iter();
     let agreed = keys.filter_map(|key| Some(equals(key, pod_labels.get(key)?)));
-    Ok(agreed.fold(selector, |selector, one| selector.and(one)))
+    Ok(selector.and(agreed))
 }
 
 fn equals(key: &Str, value: &Str) -> Requirement {
@@ -141,6 +141,5 @@ fn default_selector(pod: &PodInfo, owners: &Owners) -> Selector {
         ("apps/v1", "StatefulSet") => selected_by(owners.stateful_sets.get(&key)),
         _ => Vec::new(),
     };
-    let selector = Selector::from_map(&labels.into());
-    requirements.into_iter().fold(selector, |selector, one| selector.and(one))
+    Selector::from_map(&labels.into()).and(requirements)
 }

@@ -9,7 +9,7 @@ fn read(text: &str) -> Objects {
 
 /// The missing pods of these documents.
 fn missing(text: &str) -> Vec<api::Pod> {
-    missing_pods(&mut read(text))
+    missing_pods(&mut read(text)).unwrap()
 }
 
 fn names(pods: &[api::Pod]) -> Vec<&str> {
@@ -119,7 +119,7 @@ fn a_replica_set_gets_as_many_pods_as_are_missing_under_free_names() {
 #[test]
 fn a_deployment_gets_the_replica_set_that_it_would_create() {
     let mut objects = read(&workload("Deployment", "web", "  replicas: 2"));
-    let pods = missing_pods(&mut objects);
+    let pods = missing_pods(&mut objects).unwrap();
     let set = &objects.replica_sets[0];
     let hash = set.metadata.name.strip_prefix("web-").unwrap();
     assert_eq!(hash.len(), 8, "{hash}");
@@ -136,7 +136,7 @@ fn a_deployment_gets_the_replica_set_that_it_would_create() {
     // The same template has the same hash, and another one another.
     let names = |spec: &str| {
         let mut others = read(&workload("Deployment", "web", spec));
-        missing_pods(&mut others);
+        missing_pods(&mut others).unwrap();
         others.replica_sets[0].metadata.name.clone()
     };
     assert_eq!(names("  replicas: 5"), set.metadata.name);

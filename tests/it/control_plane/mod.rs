@@ -13,7 +13,7 @@
 
 mod apiserver;
 mod audit;
-mod cluster;
+pub mod cluster;
 mod etcd;
 mod objects;
 mod pool;

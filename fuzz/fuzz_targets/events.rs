@@ -1,0 +1,5 @@
+//! Fuzzes `entries::events`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| quorate_fuzz::entries::events(data));

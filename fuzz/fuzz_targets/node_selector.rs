@@ -1,0 +1,5 @@
+//! Fuzzes `entries::node_selector`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| quorate_fuzz::entries::node_selector(data));

@@ -1,0 +1,3 @@
+//! Where fuzzing enters Quorate.
+
+pub mod entries;
