@@ -16,4 +16,6 @@ mod docs;
 mod end_to_end;
 #[cfg(feature = "kubernetes")]
 mod leader_election;
+#[cfg(feature = "kubernetes")]
+mod shadow;
 mod tidy;
