@@ -33,6 +33,10 @@ struct Metrics {
     watch_staleness: GaugeVec,
     watch_lists: IntCounterVec,
     watch_unreadable: IntCounterVec,
+    cache_audits: IntCounterVec,
+    cache_differences: IntCounterVec,
+    shadowed: IntCounterVec,
+    shadow_pending: GaugeVec,
     calls: IntCounterVec,
     reports: IntCounterVec,
     leader: GaugeVec,
@@ -129,6 +133,26 @@ const WATCH_UNREADABLE: Family = Family {
     labels: &["kind"],
     help: "Objects of a kind that could not be read.",
 };
+const CACHE_AUDITS: Family = Family {
+    name: "quorate_cache_audits_total",
+    labels: &["kind"],
+    help: "Comparisons of the cache with a consistent list.",
+};
+const CACHE_DIFFERENCES: Family = Family {
+    name: "quorate_cache_differences_total",
+    labels: &["kind", "field"],
+    help: "Objects that such a comparison found to be wrong in the cache, and mended.",
+};
+const SHADOWED: Family = Family {
+    name: "quorate_shadow_pods_total",
+    labels: &["result"],
+    help: "Pods that others bound, by whether the shadow would have done the same.",
+};
+const SHADOW_PENDING: Family = Family {
+    name: "quorate_shadow_pending_pods",
+    labels: &[],
+    help: "Pods that the shadow has seen and nobody has bound.",
+};
 const CALLS: Family = Family {
     name: "quorate_calls_total",
     labels: &["call", "outcome"],
@@ -169,6 +193,10 @@ impl Metrics {
             watch_staleness: all.gauges(WATCH_STALENESS),
             watch_lists: all.counters(WATCH_LISTS),
             watch_unreadable: all.counters(WATCH_UNREADABLE),
+            cache_audits: all.counters(CACHE_AUDITS),
+            cache_differences: all.counters(CACHE_DIFFERENCES),
+            shadowed: all.counters(SHADOWED),
+            shadow_pending: all.gauges(SHADOW_PENDING),
             calls: all.counters(CALLS),
             reports: all.counters(REPORTS),
             leader: all.gauges(LEADER),
@@ -324,6 +352,26 @@ pub fn watch_listed(kind: &str) {
 /// Some objects of a kind could not be read.
 pub fn watch_unreadable(kind: &str, objects: usize) {
     METRICS.watch_unreadable.with_label_values(&[kind]).inc_by(objects as u64);
+}
+
+/// Everything of a kind was compared with the cache.
+pub fn cache_audited(kind: &str) {
+    METRICS.cache_audits.with_label_values(&[kind]).inc();
+}
+
+/// An object was otherwise in the cache, in this field.
+pub fn cache_difference(kind: &str, field: &str) {
+    METRICS.cache_differences.with_label_values(&[kind, field]).inc();
+}
+
+/// A pod was bound by others, which the shadow would have done like this.
+pub fn shadowed(result: &str) {
+    METRICS.shadowed.with_label_values(&[result]).inc();
+}
+
+/// So many pods wait, and the shadow waits with them.
+pub fn shadow_pending(pods: usize) {
+    METRICS.shadow_pending.with_label_values::<&str>(&[]).set(pods as f64);
 }
 
 /// A call of the binding machine ended.

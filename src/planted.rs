@@ -12,12 +12,12 @@ pub enum Bug {
     NoRecheck,
     /// A binding in doubt is looked up instead of fenced.
     SkipFence,
-    /// The fence is written at whatever version the pod has.
-    FenceAnyVersion,
+    /// The fence writes what is there already, and so makes no new version.
+    FenceUnchanged,
     /// The binding is posted without uid and resourceVersion.
     NoPreconditions,
-    /// A conflict gives up the reservation, though the pod may be bound already.
-    ConflictIsFailure,
+    /// A fence that is refused gives up the reservation, though the pod may be bound already.
+    RefusedFenceIsFailure,
     /// An answer 500 is taken to mean that nothing was written.
     ServerErrorIsRefusal,
     /// A pod whose look-up fails is tried elsewhere.
@@ -58,6 +58,8 @@ pub enum Bug {
     ResumeExpired,
     /// Bookmarks are not read.
     IgnoreBookmark,
+    /// The audit takes what changed while it ran for a difference.
+    HastyAudit,
     /// Calls are sent after their time.
     SendLate,
     /// Patience that the API server asks for is not had.
@@ -71,13 +73,13 @@ pub enum Bug {
 }
 
 impl Bug {
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::ForgetOnTimeout,
         Self::NoRecheck,
         Self::SkipFence,
-        Self::FenceAnyVersion,
+        Self::FenceUnchanged,
         Self::NoPreconditions,
-        Self::ConflictIsFailure,
+        Self::RefusedFenceIsFailure,
         Self::ServerErrorIsRefusal,
         Self::GiveUpLookup,
         Self::LoseFenceReply,
@@ -98,6 +100,7 @@ impl Bug {
         Self::FirstPageIsAll,
         Self::ResumeExpired,
         Self::IgnoreBookmark,
+        Self::HastyAudit,
         Self::SendLate,
         Self::IgnoreRetryAfter,
         Self::BindWhileStale,

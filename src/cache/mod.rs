@@ -33,6 +33,8 @@ pub struct Cache {
     pub snapshot: Snapshot,
     pods: FxHashMap<Str, Entry>,
     uids: BTreeMap<PodKey, Str>,
+    /// Pods that an answer has shown to be gone or to have ended, and the watch has not.
+    told_gone: FxHashMap<PodKey, Str>,
 }
 
 #[derive(Debug)]
@@ -112,6 +114,21 @@ impl Cache {
         PodChange::Changed { old, new }
     }
 
+    /// An answer has shown that a pod is gone or has ended: a watch that lags must not bring it back.
+    pub fn note_gone(&mut self, key: PodKey, uid: Str) {
+        self.told_gone.insert(key, uid);
+    }
+
+    /// Whether only the watch does not know yet that this pod is gone or has ended.
+    pub fn is_told_gone(&self, key: &PodKey, uid: &str) -> bool {
+        self.told_gone.get(key).is_some_and(|gone| **gone == *uid)
+    }
+
+    /// The watch shows the name without that pod.
+    pub fn forget_gone(&mut self, key: &PodKey) {
+        self.told_gone.remove(key);
+    }
+
     /// Takes out a pod. The uid may be empty where only the name is known.
     pub fn remove_pod(&mut self, key: &PodKey, uid: &str) -> PodChange {
         let known = self.uids.get(key).filter(|known| uid.is_empty() || ***known == *uid);
@@ -142,6 +159,11 @@ impl Cache {
 
     pub fn state(&self, uid: &str) -> Option<&PodState> {
         self.pods.get(uid).map(|entry| &entry.state)
+    }
+
+    /// The names of all pods that are known.
+    pub fn keys(&self) -> impl Iterator<Item = &PodKey> {
+        self.uids.keys()
     }
 
     /// How many pods are known.

@@ -67,7 +67,7 @@ pub fn candidacy(election: &EffectiveElection) -> Candidacy {
     }
 }
 
-fn duration(text: &str) -> Result<GoDuration, String> {
+pub fn duration(text: &str) -> Result<GoDuration, String> {
     GoDuration::parse(text).ok_or_else(|| "it is no duration such as 15s or 1m30s".to_owned())
 }
 

@@ -7,14 +7,20 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::FOUND;
-use super::leader::{LeaderFlags, candidacy};
-use crate::config::{self, ConfigError, EffectiveConfiguration, SchedulerConfiguration};
+use super::leader::{LeaderFlags, candidacy, duration};
+use crate::config::{
+    self, ConfigError, EffectiveConfiguration, EffectiveProfile, GoDuration, SchedulerConfiguration,
+};
 use crate::framework::Registry;
 use crate::kubernetes::{self, DaemonError, Options, Recording};
+use crate::model::Str;
 use crate::plugins::registry;
 use crate::scheduler::Scheduler;
 use crate::scheduler::recording::Header;
 use crate::telemetry::{self, LogFormat};
+
+/// Every audit costs the API server a list of all pods.
+const AUDIT_INTERVAL_MIN: GoDuration = GoDuration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -31,6 +37,14 @@ pub struct Args {
     /// The port of /livez, /readyz and /metrics; 0 for none.
     #[arg(long, value_name = "PORT", default_value_t = 10261)]
     http_port: u16,
+    /// How often the cache is compared with a list of all pods and nodes; 0 for never.
+    #[arg(long, value_name = "DURATION", value_parser = audit_interval, default_value = "1h")]
+    cache_audit_interval: GoDuration,
+    /// Decide beside the schedulers of the cluster, tell how often they did the same, and write
+    /// nothing at all. The first profile decides for the pods of the schedulers that are named.
+    #[arg(long, value_name = "SCHEDULER", num_args = 0.., require_equals = true,
+        value_delimiter = ',', conflicts_with = "record")]
+    shadow: Option<Vec<String>>,
     /// Chooses among nodes of equal score.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -53,13 +67,18 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let text = text.with_context(|| name.clone())?;
     let header = Header::new(env!("CARGO_PKG_VERSION"), args.seed, text);
     let registry = registry();
-    let configuration = configuration(&header, args.leader, &registry).context(name)?;
+    let mut configuration = configuration(&header, args.leader, &registry).context(name)?;
+    if let Some(names) = &args.shadow {
+        take_names(&mut configuration, names);
+    }
     let scheduler = Scheduler::new(&configuration, &registry, header.seed)?;
     announce(&configuration);
 
     let options = Options {
         kubeconfig: args.kubeconfig,
         http_port: args.http_port,
+        audit_every: args.cache_audit_interval.get().filter(|every| !every.is_zero()),
+        shadow: args.shadow.map(|_| names(&configuration)),
         record: args.record.map(|path| Recording { path, header }),
         candidacy: configuration.leader_election.as_ref().map(candidacy),
     };
@@ -89,6 +108,28 @@ fn configuration(
     };
     leader.apply(&mut configuration.leader_election);
     config::resolve(&configuration, &registry.catalog())
+}
+
+/// The first profile takes the name of each scheduler that is shadowed, if there are any.
+fn take_names(configuration: &mut EffectiveConfiguration, names: &[String]) {
+    let Some(first) = configuration.profiles.first().filter(|_| !names.is_empty()).cloned() else {
+        return;
+    };
+    let named =
+        |name: &String| EffectiveProfile { scheduler_name: (&**name).into(), ..first.clone() };
+    configuration.profiles = names.iter().map(named).collect();
+}
+
+fn names(configuration: &EffectiveConfiguration) -> Vec<Str> {
+    configuration.profiles.iter().map(|profile| profile.scheduler_name.clone()).collect()
+}
+
+fn audit_interval(text: &str) -> Result<GoDuration, String> {
+    let interval = duration(text)?;
+    if !interval.is_zero() && interval < AUDIT_INTERVAL_MIN {
+        return Err(format!("it is neither 0 nor at least {AUDIT_INTERVAL_MIN}"));
+    }
+    Ok(interval)
 }
 
 fn announce(configuration: &EffectiveConfiguration) {

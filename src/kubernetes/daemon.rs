@@ -31,6 +31,7 @@ use super::owner::{Ended, Inbox, Outbox, Owner};
 use super::permit::Tenure;
 use super::recorder::Recorder;
 use super::reports::Reports;
+use super::shadow::Shadow;
 use crate::lease::Settings;
 use crate::metrics;
 use crate::model::Str;
@@ -53,6 +54,10 @@ pub struct Options {
     /// 0 for no endpoints.
     pub http_port: u16,
     pub record: Option<Recording>,
+    /// How often the cache is compared with a consistent list; none if never.
+    pub audit_every: Option<Duration>,
+    /// Decide for the pods of these schedulers, compare, and write nothing; none to schedule.
+    pub shadow: Option<Vec<Str>>,
     /// None if nobody else can be there.
     pub candidacy: Option<Candidacy>,
 }
@@ -123,7 +128,10 @@ async fn schedule(scheduler: Scheduler, options: Options) -> Result<String, Daem
     let recorder = options.record.map(create_recording).transpose()?;
     serve(options.http_port, &health, clock).await?;
 
-    let candidate = Candidate::start(options.candidacy, clients.electing, clock);
+    let candidate = match &options.shadow {
+        Some(_) => Candidate::never(),
+        None => Candidate::start(options.candidacy, clients.electing, clock),
+    };
     let Candidate { tenure, standings, .. } = &candidate;
     let (out, deliveries) = mpsc::channel(DELIVERIES_MAX);
     let (answers, replies) = mpsc::unbounded_channel();
@@ -137,7 +145,9 @@ async fn schedule(scheduler: Scheduler, options: Options) -> Result<String, Daem
         calls.open_now(),
     );
     let reports = Arc::new(reports);
-    reports.start();
+    if options.shadow.is_none() {
+        reports.start();
+    }
     let owner = Owner {
         scheduler,
         inbox: Inbox { deliveries, replies, standings: standings.clone(), stop },
@@ -148,9 +158,11 @@ async fn schedule(scheduler: Scheduler, options: Options) -> Result<String, Daem
         synced: BTreeSet::new(),
         confirmed: BTreeSet::new(),
         term: None,
+        shadow: options.shadow.map(Shadow::new),
     };
     let standings = standings.clone();
-    start_feeds(&Desk { client: clients.reading, out, health, clock, standings });
+    let audit_every = options.audit_every;
+    start_feeds(&Desk { client: clients.reading, out, health, clock, standings, audit_every });
     match on_its_own_thread(owner)?.await.map_err(|_| DaemonError::Ended)? {
         Ended::Stopped { decisions_hash, settled } => {
             candidate.resign(settled).await;
@@ -161,6 +173,11 @@ async fn schedule(scheduler: Scheduler, options: Options) -> Result<String, Daem
 }
 
 impl Candidate {
+    /// One that may decide and never write.
+    fn never() -> Self {
+        Self { tenure: Arc::new(Tenure::none()), standings: None, elector: None }
+    }
+
     fn start(candidacy: Option<Candidacy>, client: Client, clock: Clock) -> Self {
         let Some(candidacy) = candidacy else {
             let tenure = Arc::new(Tenure::unlimited());
@@ -201,31 +218,33 @@ impl Candidate {
 /// One feed for each kind. All pods count, whoever schedules them.
 fn start_feeds(desk: &Desk) {
     macro_rules! start {
-        ($kind:ident, $path:literal, $fields:expr, $event:ident) => {
-            let source =
-                Source { kind: Kind::$kind, path: $path, fields: $fields, event: Event::$event };
+        ($kind:ident, $path:literal, $event:ident) => {
+            start!($kind, $path, None, $event, None);
+        };
+        ($kind:ident, $path:literal, $fields:expr, $event:ident, $audit:expr) => {
+            let (kind, event) = (Kind::$kind, Event::$event);
+            let source = Source { kind, path: $path, fields: $fields, event, audit: $audit };
             tokio::spawn(Feed::new(source, desk.clone()).run());
         };
     }
-    start!(Pods, "/api/v1/pods", Some(NOT_SUCCEEDED), Pod);
-    start!(Nodes, "/api/v1/nodes", None, Node);
-    start!(Namespaces, "/api/v1/namespaces", None, Namespace);
-    start!(Services, "/api/v1/services", None, Service);
-    start!(ReplicationControllers, "/api/v1/replicationcontrollers", None, ReplicationController);
-    start!(ReplicaSets, "/apis/apps/v1/replicasets", None, ReplicaSet);
-    start!(StatefulSets, "/apis/apps/v1/statefulsets", None, StatefulSet);
-    start!(PersistentVolumeClaims, "/api/v1/persistentvolumeclaims", None, PersistentVolumeClaim);
-    start!(PersistentVolumes, "/api/v1/persistentvolumes", None, PersistentVolume);
-    start!(StorageClasses, "/apis/storage.k8s.io/v1/storageclasses", None, StorageClass);
-    start!(CsiDrivers, "/apis/storage.k8s.io/v1/csidrivers", None, CsiDriver);
-    start!(CsiNodes, "/apis/storage.k8s.io/v1/csinodes", None, CsiNode);
+    start!(Pods, "/api/v1/pods", Some(NOT_SUCCEEDED), Pod, Some(Event::PodAudit));
+    start!(Nodes, "/api/v1/nodes", None, Node, Some(Event::NodeAudit));
+    start!(Namespaces, "/api/v1/namespaces", Namespace);
+    start!(Services, "/api/v1/services", Service);
+    start!(ReplicationControllers, "/api/v1/replicationcontrollers", ReplicationController);
+    start!(ReplicaSets, "/apis/apps/v1/replicasets", ReplicaSet);
+    start!(StatefulSets, "/apis/apps/v1/statefulsets", StatefulSet);
+    start!(PersistentVolumeClaims, "/api/v1/persistentvolumeclaims", PersistentVolumeClaim);
+    start!(PersistentVolumes, "/api/v1/persistentvolumes", PersistentVolume);
+    start!(StorageClasses, "/apis/storage.k8s.io/v1/storageclasses", StorageClass);
+    start!(CsiDrivers, "/apis/storage.k8s.io/v1/csidrivers", CsiDriver);
+    start!(CsiNodes, "/apis/storage.k8s.io/v1/csinodes", CsiNode);
     start!(
         CsiStorageCapacities,
         "/apis/storage.k8s.io/v1/csistoragecapacities",
-        None,
         CsiStorageCapacity
     );
-    start!(VolumeAttachments, "/apis/storage.k8s.io/v1/volumeattachments", None, VolumeAttachment);
+    start!(VolumeAttachments, "/apis/storage.k8s.io/v1/volumeattachments", VolumeAttachment);
 }
 
 /// Runs the owner on a thread that does nothing else.

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::error::SendError;
 use tokio::sync::mpsc::{OwnedPermit, Sender};
 
+use super::audits::{self, Audits};
 use super::clock::Clock;
 use super::elector::{self, Standings};
 use super::health::{Health, Kind};
@@ -18,8 +19,8 @@ use super::wire;
 use crate::api::Object;
 use crate::metrics;
 use crate::model::{Instant, Str};
-use crate::scheduler::Event;
-use crate::watch::{Change, Request, Step, Watch};
+use crate::scheduler::{Audit, Event};
+use crate::watch::{Change, Page, Request, Step, Watch};
 
 /// Changes go out once so many wait, however many more could be read at once.
 const BATCH: usize = 128;
@@ -38,6 +39,8 @@ pub(super) struct Source<T> {
     pub(super) path: &'static str,
     pub(super) fields: Option<&'static str>,
     pub(super) event: fn(Change<T>) -> Event,
+    /// None for a kind that is not audited.
+    pub(super) audit: Option<fn(Audit<T>) -> Event>,
 }
 
 /// Changes of one kind, oldest first.
@@ -59,6 +62,8 @@ pub(super) struct Desk {
     pub(super) health: Arc<Health>,
     pub(super) clock: Clock,
     pub(super) standings: Standings,
+    /// How often the cache is compared with a list; none if never.
+    pub(super) audit_every: Option<Duration>,
 }
 
 type Events<T> = BoxStream<'static, Result<WatchEvent<T>, kube::Error>>;
@@ -68,6 +73,7 @@ pub(super) struct Feed<T> {
     source: Source<T>,
     desk: Desk,
     watch: Watch<T>,
+    audits: Audits<T>,
     stream: Option<Events<T>>,
     lists: u64,
     /// The owner knows that the kind has been listed.
@@ -82,10 +88,12 @@ where
     T: Object + Clone + DeserializeOwned + Send + 'static,
 {
     pub(super) fn new(source: Source<T>, desk: Desk) -> Self {
+        let audit_every = desk.audit_every.filter(|_| source.audit.is_some());
         Self {
             source,
             desk,
             watch: Watch::new(),
+            audits: Audits::new(audit_every),
             stream: None,
             lists: 0,
             told_synced: false,
@@ -98,9 +106,12 @@ where
     pub(super) async fn run(mut self) {
         while !self.desk.out.is_closed() {
             let now = self.desk.clock.now();
+            let audit_at = self.drive_audit(now);
             match self.watch.next(now, rand::random()) {
                 Step::Send(request) => self.send(&request).await,
-                Step::Wait(until) | Step::Listen(until) => self.listen(until).await,
+                Step::Wait(until) | Step::Listen(until) => {
+                    self.listen(audit_at.map_or(until, |at| at.min(until))).await
+                }
             }
             self.note_health();
         }
@@ -117,12 +128,16 @@ where
             () = elector::leads(&mut self.desk.standings), if !self.leads => self.confirm().await,
             line = next_line(&mut self.stream), if may_read => self.take_in(line),
             permit = self.desk.out.clone().reserve_owned(), if has_news => self.deliver(permit),
+            page = self.audits.page() => {
+                self.audits.take_in(self.desk.clock.now(), page, self.source.kind.name());
+            }
             () = self.desk.clock.sleep_until(until) => {}
         }
     }
 
     fn has_news(&self) -> bool {
         self.watch.pending() > 0
+            || self.audits.has_news()
             || self.watch.is_synced() != self.told_synced
             || self.is_confirmed() != self.told_confirmed
     }
@@ -136,10 +151,10 @@ where
         let Ok(permit) = permit else { return };
         self.told_synced = self.watch.is_synced();
         self.told_confirmed = self.is_confirmed();
-        let changes = self.watch.take_changes().into_iter();
+        let changes = self.watch.take_changes().into_iter().map(self.source.event);
         permit.send(Delivery {
             kind: self.source.kind,
-            events: changes.map(self.source.event).collect(),
+            events: self.audits.around(changes, self.source.audit),
             synced: self.told_synced,
             confirmed: self.told_confirmed,
         });
@@ -206,9 +221,17 @@ where
 
     async fn newest_version(&mut self) -> Result<Str, kube::Error> {
         let request = Request::List { limit: Some(1), continue_token: None };
-        let written = wire::write_request(self.source.path, self.source.fields, &request)?;
-        let text = self.desk.client.request_text(written).await?;
-        Ok(wire::read_page::<T>(&text)?.resource_version)
+        let (path, fields) = (self.source.path, self.source.fields);
+        let page: Page<T> = read_page(self.desk.client.clone(), path, fields, request).await?;
+        Ok(page.resource_version)
+    }
+
+    /// Lets the cache be compared with a list when the time has come.
+    fn drive_audit(&mut self, now: Instant) -> Option<Instant> {
+        let (client, path, fields) = (&self.desk.client, self.source.path, self.source.fields);
+        self.audits.drive(now, self.watch.reached(), |request| {
+            audits::within(ANSWER_DEADLINE, read_page(client.clone(), path, fields, request))
+        })
     }
 
     async fn ask(&mut self, request: &Request) -> Result<(), kube::Error> {
@@ -237,6 +260,18 @@ where
             tracing::info!(kind = kind.name(), "A list is complete.");
         }
     }
+}
+
+/// Asks for a page of a list.
+async fn read_page<T: DeserializeOwned>(
+    client: Client,
+    path: &'static str,
+    fields: Option<&'static str>,
+    request: Request,
+) -> Result<Page<T>, kube::Error> {
+    let written = wire::write_request(path, fields, &request)?;
+    let text = client.request_text(written).await?;
+    wire::read_page(&text)
 }
 
 async fn next_line<T>(

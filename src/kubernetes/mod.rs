@@ -1,6 +1,7 @@
 //! The daemon's shell around the core: the only room that knows kube, k8s-openapi and tokio.
 
 mod answer;
+mod audits;
 mod backlog;
 mod calls;
 mod client;
@@ -17,6 +18,7 @@ mod recorder;
 mod reports;
 mod requests;
 mod series;
+mod shadow;
 mod wire;
 
 pub use daemon::{Candidacy, DaemonError, Options, Recording, run};

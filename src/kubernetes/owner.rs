@@ -16,6 +16,7 @@ use super::health::{Health, Kind, TURN_MAX};
 use super::recorder::Recorder;
 use super::reports::Reports;
 use super::requests;
+use super::shadow::Shadow;
 use crate::lease::Term;
 use crate::model::Instant;
 use crate::scheduler::{Credit, Effect, Event, Op, Reply, Scheduler};
@@ -53,6 +54,8 @@ pub(super) struct Owner {
     pub(super) confirmed: BTreeSet<Kind>,
     /// The term that the core knows of.
     pub(super) term: Option<Term>,
+    /// Takes the place of the outbox where nothing may be written.
+    pub(super) shadow: Option<Shadow>,
 }
 
 /// How it ended.
@@ -78,6 +81,7 @@ impl Owner {
         while !*self.inbox.stop.borrow() {
             self.wait(wake).await;
             self.take_in(EVENTS_MAX);
+            self.take_in_shadow();
             if self.take_standing() == Some(Standing::Lost) {
                 self.finish_recording();
                 return Ended::Lost;
@@ -160,16 +164,19 @@ impl Owner {
         if let Some(recorder) = &mut self.recorder {
             recorder.observe(at, &event);
         }
+        if let (Some(shadow), Event::Pod(change)) = (&mut self.shadow, &event) {
+            shadow.see(change);
+        }
         self.scheduler.observe(at, event);
     }
 
     /// Lets the core decide, and has done what it wants.
     fn advance(&mut self) -> Option<Instant> {
         let now = self.clock.now();
-        let credit = if self.health.may_bind(now) {
-            self.outbox.calls.credit()
-        } else {
-            Credit { binds: 0 }
+        let credit = match &self.shadow {
+            _ if !self.health.may_bind(now) => Credit { binds: 0 },
+            Some(shadow) => shadow.credit(),
+            None => self.outbox.calls.credit(),
         };
         let mut effects = Vec::new();
         let wake = self.scheduler.advance(now, credit, &mut effects);
@@ -177,9 +184,25 @@ impl Owner {
             recorder.advance(now, credit, &effects);
         }
         for effect in effects {
-            self.outbox.send(effect);
+            self.carry_out(effect, now);
         }
-        wake
+        let due = self.shadow.as_ref().and_then(Shadow::next_due);
+        wake.into_iter().chain(due).min()
+    }
+
+    fn carry_out(&mut self, effect: Effect, now: Instant) {
+        match &mut self.shadow {
+            Some(shadow) => shadow.take(effect, now),
+            None => self.outbox.send(effect),
+        }
+    }
+
+    /// Tells the core the answers that nobody but the shadow gives.
+    fn take_in_shadow(&mut self) {
+        let now = self.clock.now();
+        while let Some(reply) = self.shadow.as_mut().and_then(|shadow| shadow.answer(now)) {
+            self.observe(Event::Reply(reply));
+        }
     }
 
     /// Decides nothing more. Waits for the answers to open calls, so that no binding is left in
@@ -197,6 +220,12 @@ impl Owner {
         }
         self.advance_without_credit();
         self.finish_recording();
+        if let Some(shadow) = &self.shadow {
+            let (tally, pending) = (shadow.tally(), shadow.pending());
+            let (agreed, differed) = (tally.agreed, tally.differed);
+            let (refused, undecided) = (tally.refused, tally.undecided);
+            tracing::info!(agreed, differed, refused, undecided, pending, "The shadow ends.");
+        }
         let open = self.outbox.calls.open();
         if open > 0 {
             tracing::warn!(open, "Calls were left without an answer.");
@@ -224,7 +253,7 @@ impl Owner {
             .into_iter()
             .filter(|effect| matches!(effect.op, Op::Record { .. } | Op::PatchCondition { .. }));
         for effect in reports {
-            self.outbox.send(effect);
+            self.carry_out(effect, now);
         }
     }
 }

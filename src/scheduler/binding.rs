@@ -99,8 +99,6 @@ pub enum Step {
     Confirm,
     /// Try this again a while later.
     Pause(Duration, Again),
-    /// The API server asked for patience: everybody waits, then this is tried again.
-    PauseAll(Duration, Again),
     RollBack(Requeue),
 }
 
@@ -195,9 +193,8 @@ impl Binding {
             Outcome::Refused { code, retry_after } => match code {
                 401 | 403 => Step::RollBack(Requeue::Forbidden),
                 404 => Step::RollBack(Requeue::No),
-                409 if planted(Bug::ConflictIsFailure) => Step::RollBack(Requeue::AfterBackoff),
                 409 => Step::Check,
-                429 => pause_all(*retry_after, Again::Post),
+                429 => Step::Pause(asked(*retry_after), Again::Post),
                 _ => Step::RollBack(Requeue::Rejected(*code)),
             },
         }
@@ -208,6 +205,9 @@ impl Binding {
         match outcome {
             Outcome::Applied(_) => (self.post_again(), false),
             Outcome::Refused { code: 404, .. } => (Step::RollBack(Requeue::No), false),
+            Outcome::Refused { code: 409, .. } if planted(Bug::RefusedFenceIsFailure) => {
+                (Step::RollBack(Requeue::AfterBackoff), false)
+            }
             Outcome::Refused { code: 409, .. } => (Step::Check, false),
             other => (self.patience(other, Again::Fence), true),
         }
@@ -244,19 +244,15 @@ impl Binding {
 
     fn patience(&self, outcome: &Outcome, then: Again) -> Step {
         if let Outcome::Refused { code: 429, retry_after } = outcome {
-            return pause_all(*retry_after, then);
+            return Step::Pause(asked(*retry_after), then);
         }
         let doubled = RETRY_AFTER_DEFAULT * 2_u32.saturating_pow(self.failures.min(8));
         Step::Pause(doubled.min(RETRY_AFTER_MAX), then)
     }
 }
 
-/// The API server asked everybody for patience.
-pub fn pause_all(patience: Option<Duration>, then: Again) -> Step {
-    Step::PauseAll(asked(patience), then)
-}
-
-/// The patience that an answer asks for.
+/// The patience that an answer asks for. It is asked of everybody, so nothing new is decided
+/// meanwhile either.
 pub(super) fn asked(patience: Option<Duration>) -> Duration {
     patience.unwrap_or(RETRY_AFTER_DEFAULT).min(RETRY_AFTER_MAX)
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::effect::{EffectId, Outcome};
 use crate::api;
 use crate::lease::Term;
-pub use crate::watch::Change;
+pub use crate::watch::{Audit, Change};
 
 /// Something that happened outside the core.
 ///
@@ -27,6 +27,9 @@ pub enum Event {
     CsiNode(Change<api::CsiNode>),
     CsiStorageCapacity(Change<api::CsiStorageCapacity>),
     VolumeAttachment(Change<api::VolumeAttachment>),
+    /// A consistent list to compare the cache with.
+    PodAudit(Audit<api::Pod>),
+    NodeAudit(Audit<api::Node>),
     /// Every kind has been listed once. Nothing is decided before this.
     Synced,
     /// The lease is ours for this term, won or renewed; none while it is not. A shell that elects

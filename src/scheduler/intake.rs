@@ -13,7 +13,22 @@ use crate::planted::{Bug, planted};
 use crate::snapshot::{NodeInfo, PodInfo};
 
 impl Scheduler {
+    /// Takes in what the watch shows of a pod. Of one that an answer has shown to be gone or to have
+    /// ended it has nothing new to tell but the end.
     pub(super) fn on_pod(&mut self, change: Change<api::Pod>, now: Instant) {
+        let key = key_of(&change);
+        match &change {
+            Change::Upsert(pod) if self.cache.is_told_gone(&key, &pod.metadata.uid) => return,
+            _ => self.cache.forget_gone(&key),
+        }
+        self.change_pod(change, now);
+    }
+
+    /// Takes in a pod from wherever it is told of.
+    pub(super) fn change_pod(&mut self, change: Change<api::Pod>, now: Instant) {
+        if let Some(audit) = &mut self.audits.pods {
+            audit.touch(&key_of(&change));
+        }
         match change {
             Change::Upsert(pod) => {
                 let key = pod.key();
@@ -115,6 +130,9 @@ impl Scheduler {
     }
 
     pub(super) fn on_cluster(&mut self, event: Event, now: Instant) {
+        if let (Event::Node(change), Some(audit)) = (&event, &mut self.audits.nodes) {
+            audit.touch(&key_of(change));
+        }
         let snapshot = &mut self.cache.snapshot;
         match event {
             Event::Node(Change::Upsert(node)) => {
@@ -168,7 +186,12 @@ impl Scheduler {
                 }
                 self.wake(&ClusterEvent::OwnerChanged, now);
             }
-            Event::Pod(_) | Event::Reply(_) | Event::Synced | Event::Lease(_) => {}
+            Event::Pod(_)
+            | Event::PodAudit(_)
+            | Event::NodeAudit(_)
+            | Event::Reply(_)
+            | Event::Synced
+            | Event::Lease(_) => {}
             other => self.on_storage(other, now),
         }
     }
@@ -186,6 +209,13 @@ impl Scheduler {
             framework.map_or(Hint::Skip, |f| f.hint(&queued.rejectors, &queued.pod, event))
         };
         self.queue.on_event(event, hint, now);
+    }
+}
+
+fn key_of<T: Object>(change: &Change<T>) -> PodKey {
+    match change {
+        Change::Upsert(object) => object.key(),
+        Change::Delete { key, .. } => key.clone(),
     }
 }
 

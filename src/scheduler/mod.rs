@@ -4,6 +4,7 @@
 //! The main path: `observe` puts events into cache and queue; `advance` pops a pod, [`cycle`]
 //! filters and scores, the cache assumes the node, and [`binding`] sees the pod onto it.
 
+mod auditing;
 pub mod binding;
 pub mod cycle;
 pub mod effect;
@@ -25,12 +26,14 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::Xxh3;
 
+pub use self::auditing::AuditResults;
+use self::auditing::Audits;
 use self::binding::{
     Again, Binding, CALL_DEADLINE, CONFIRM_DEADLINE, FORBIDDEN_PAUSE_MIN, IN_DOUBT_MAX, State,
 };
 use self::cycle::Verdict;
 pub use self::effect::{Condition, Credit, Effect, EffectId, LeaseEpoch, Note, Op, Outcome};
-pub use self::event::{Change, Event, Reply};
+pub use self::event::{Audit, Change, Event, Reply};
 use self::leadership::Leadership;
 use self::preparing::ClaimWrites;
 pub use self::report::Refusal;
@@ -73,6 +76,7 @@ pub struct Scheduler {
     forbidden_pause: std::time::Duration,
     /// Nodes that get no pods for a while, because their kubelets rejected some.
     resting: Resting,
+    audits: Audits,
     decisions: Xxh3,
 }
 
@@ -114,6 +118,7 @@ impl Scheduler {
             paused_until: Instant::default(),
             forbidden_pause: FORBIDDEN_PAUSE_MIN,
             resting: Resting::default(),
+            audits: Audits::default(),
             decisions: Xxh3::new(),
         })
     }
@@ -122,6 +127,8 @@ impl Scheduler {
     pub fn observe(&mut self, at: Instant, event: Event) {
         match event {
             Event::Pod(change) => self.on_pod(change, at),
+            Event::PodAudit(audit) => self.on_pod_audit(audit, at),
+            Event::NodeAudit(audit) => self.on_node_audit(audit, at),
             Event::Reply(reply) => self.on_reply(reply, at),
             Event::Synced => self.synced = true,
             Event::Lease(term) => self.leadership = Leadership::Elected(term),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Scheduler;
-use super::binding::{Again, Requeue, State, Step};
+use super::binding::{Again, Requeue, State, Step, asked};
 use super::effect::{EffectId, Op, Outcome};
 use crate::framework::{Progress, Status, Write};
 use crate::model::{Instant, Str};
@@ -123,7 +123,7 @@ impl Scheduler {
                 self.fall_back(uid, Requeue::Forbidden, now);
             }
             Outcome::Refused { code: 429, retry_after } => {
-                let step = super::binding::pause_all(*retry_after, Again::Prepare);
+                let step = Step::Pause(asked(*retry_after), Again::Prepare);
                 self.step(uid, step, now);
             }
             // The object has changed or is gone, or nobody knows: look again at what is there.

@@ -62,12 +62,19 @@ impl Scheduler {
     /// be newer than what the watch has shown; or older, and then it must not bring back what is
     /// gone.
     fn on_told_pod(&mut self, uid: &Str, pod: Box<api::Pod>, now: Instant) {
-        if pod.metadata.uid != *uid {
+        if self.cache.pod(uid).is_none() {
+            return;
+        }
+        let key = api::Object::key(&*pod);
+        let other = pod.metadata.uid != *uid;
+        if other || pod.is_terminal() {
+            self.cache.note_gone(key.clone(), uid.clone());
+        }
+        if other {
             // The name has a new owner, whom the watch will show.
-            let (key, uid) = (api::Object::key(&*pod), uid.clone());
-            self.on_pod(Change::Delete { key, uid }, now);
-        } else if self.cache.pod(uid).is_some() {
-            self.on_pod(Change::Upsert(pod), now);
+            self.change_pod(Change::Delete { key, uid: uid.clone() }, now);
+        } else {
+            self.change_pod(Change::Upsert(pod), now);
         }
     }
 
@@ -155,13 +162,6 @@ impl Scheduler {
             Step::Pause(patience, then) => {
                 self.set_state(uid, State::Waiting { until: now.plus(patience), then });
             }
-            Step::PauseAll(patience, then) => {
-                let until = now.plus(patience);
-                if !planted(Bug::IgnoreRetryAfter) {
-                    self.paused_until = self.paused_until.max(until);
-                }
-                self.set_state(uid, State::Waiting { until, then });
-            }
             Step::RollBack(requeue) => self.roll_back(uid, requeue, now),
         }
     }
@@ -224,14 +224,11 @@ impl Scheduler {
         };
         self.cache.doubt(uid);
         let pod = self.cache.pod(uid).unwrap_or(&binding.pod);
-        let same = pod.nominated_node == binding.node;
+        let same = (pod.nominated_node == binding.node) != planted(Bug::FenceUnchanged);
         let op = Op::Fence {
             pod: binding.pod.key.clone(),
             uid: uid.clone(),
-            resource_version: match planted(Bug::FenceAnyVersion) {
-                true => "".into(),
-                false => binding.posted_version.clone(),
-            },
+            resource_version: binding.posted_version.clone(),
             value: if same { "".into() } else { binding.node.clone() },
         };
         let id = self.call(uid, op, now);

@@ -1,5 +1,6 @@
 //! The scheduler as a shell sees it: events in, effects out.
 
+mod auditing;
 mod leadership;
 mod preparing;
 

@@ -106,7 +106,7 @@ impl Ledger {
 
 /// Whether a resource version is later than another. They compare as numbers; one that is no number
 /// counts as later, because to read twice is safe and to overlook is not.
-pub(super) fn is_newer(version: &str, than: &str) -> bool {
+pub fn is_newer(version: &str, than: &str) -> bool {
     match (version.parse::<u64>(), than.parse::<u64>()) {
         (Ok(version), Ok(than)) => version > than,
         _ => version != than,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::audit::Reached;
 use super::backoff::{Backoff, DELAY_MAX, UNREACHABLE_DELAY_MAX};
 use super::ledger::{Ledger, is_newer};
 use super::{Batch, Change};
@@ -335,6 +336,11 @@ impl<T: Object> Watch<T> {
     /// Whether everything has been listed once.
     pub fn is_synced(&self) -> bool {
         self.lists > 0
+    }
+
+    /// Up to where everything is among the changes; none before the first list.
+    pub fn reached(&self) -> Option<Reached<'_>> {
+        self.is_synced().then_some(Reached { version: &self.version, lists: self.lists })
     }
 
     /// Sets a goal: a picture that is at least as new as this version, which a consistent read gave

@@ -19,8 +19,9 @@ mod end_to_end;
 #[cfg(feature = "kubernetes")]
 mod leader_election;
 #[cfg(feature = "kubernetes")]
-mod stateful_sets;
 #[cfg(feature = "kubernetes")]
+mod shadow;
+mod stateful_sets;
 mod storage;
 mod tidy;
 #[cfg(feature = "kubernetes")]

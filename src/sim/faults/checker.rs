@@ -8,7 +8,9 @@
 //! | S3 | required constraints hold |
 //! | S5 | pods of others, gated pods and pods that are going are left alone |
 //! | S6 | nothing is sent later than its time, nor while the picture is old |
+//! | S7 | a leader knows what those before it have bound |
 //! | S8 | the patience that the API server asks for is had |
+//! | S9 | no audit finds the cache to differ from the API server |
 //! | L1 | once faults end, every pod that fits somewhere is bound |
 //! | L2 | no pod is lost: what waits in the API waits in the queue |
 //! | L3 | the cache is what the API server has |
@@ -26,7 +28,7 @@ use super::scene::{Placed, Room, Scene};
 use crate::api;
 use crate::lease;
 use crate::model::{Instant, PodKey, Str};
-use crate::scheduler::{Effect, EffectId, Op, Outcome};
+use crate::scheduler::{AuditResults, Effect, EffectId, Op, Outcome};
 
 /// A picture older than this must not be decided on.
 const STALE_AFTER: Duration = Duration::from_secs(90);
@@ -132,6 +134,7 @@ impl Checker {
             Op::GetPod { .. } | Op::Record { .. } | Op::Write { .. } => return,
         };
         let uid = if uid.is_empty() { self.uid_of(sent.process, key) } else { uid };
+        self.check_succession(sent.process, key, history);
         self.check_time(sent, key);
         self.check_scope(sent.process, key, &uid, true);
         self.remember(sent, uid, history);
@@ -223,6 +226,14 @@ impl Checker {
         }
     }
 
+    /// What the audits of a process have found.
+    pub fn audited(&mut self, process: usize, results: &AuditResults) {
+        if let Some((key, field)) = &results.last {
+            let text = format!("an audit of process {process} found {key} to differ in {field}");
+            self.report("S9", text, &[&key.name]);
+        }
+    }
+
     pub fn report(&mut self, invariant: &'static str, text: String, about: &[&str]) {
         if self.broken.is_none() {
             let about = about.iter().map(|name| (*name).to_owned()).collect();
@@ -244,6 +255,26 @@ impl Checker {
         let patience = self.patience.get(&sent.process);
         if patience.is_some_and(|(until, since)| sent.now > *since && sent.now < *until) {
             self.report("S8", format!("{key} was bound while 429 asked for patience"), &[]);
+        }
+    }
+
+    /// A leader must know what those before it have bound.
+    fn check_succession(&mut self, process: usize, key: &PodKey, history: &History) {
+        if self.candidates.is_empty() {
+            return;
+        }
+        let Some(mirror) = self.mirrors.get(&process) else { return };
+        let mut unknown = history.pods.iter().filter(|(key, pod)| {
+            let by = self.bound_by.get(&pod.metadata.uid);
+            let other = matches!(by, Some(Writer::Quorate(other)) if *other != process);
+            let known =
+                mirror.pods.get(*key).filter(|known| known.metadata.uid == pod.metadata.uid);
+            other && holds(pod) && known.is_none_or(|known| known.spec.node_name.is_empty())
+        });
+        if let Some((bound, _)) = unknown.next().map(|(key, pod)| (key.clone(), pod)) {
+            let text =
+                format!("{key} is bound by a leader that knows nothing of {bound}'s binding");
+            self.report("S7", text, &[&key.name, &bound.name]);
         }
     }
 

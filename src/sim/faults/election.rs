@@ -31,7 +31,7 @@ pub fn candidacy(who: Who) -> Settings {
 
 impl LeaseObject {
     /// Carries out a call.
-    fn call(&mut self, request: &Request, now: Instant) -> Answer {
+    pub fn call(&mut self, request: &Request, now: Instant) -> Answer {
         match request {
             Request::Get => self.found().unwrap_or(Answer::Missing),
             Request::Create(_) if self.record.is_some() => Answer::Conflict,

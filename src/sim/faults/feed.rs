@@ -7,11 +7,14 @@ use super::history::{Kind, Object};
 use super::replica::Line;
 use crate::api;
 use crate::model::{Instant, Str};
-use crate::scheduler::{Change, Event};
-use crate::watch::{Failure, Page, Request, Step, StreamEvent, Watch};
+use crate::scheduler::{Audit, Change, Event};
+use crate::watch::{AuditStep, Auditor, Failure, Page, Request, Step, StreamEvent, Watch};
 
 /// How long a page of a list may take, and how long the API server may take to open a watch.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How often the cache is compared with a list: often enough to meet every fault.
+const AUDIT_EVERY: Duration = Duration::from_secs(50);
 
 /// How long the API server may take to say which version is the newest, as the daemon's.
 const NEWEST_DEADLINE: Duration = Duration::from_secs(2);
@@ -23,6 +26,8 @@ pub trait Watched: api::Object + Clone + 'static {
     fn of(object: &Object) -> Option<&Self>;
 
     fn event(change: Change<Self>) -> Event;
+
+    fn audit(audit: Audit<Self>) -> Event;
 }
 
 /// What a feed asks of the API server. Answers carry the ticket back.
@@ -31,8 +36,18 @@ pub struct Ask {
     pub kind: Kind,
     pub ticket: u64,
     pub request: Request,
+    pub purpose: Purpose,
+}
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It carries the feed on.
+    Feed,
     /// Only the version of the answer is of interest, and the feed goes on meanwhile.
-    pub newest: bool,
+    Newest,
+    /// The cache is compared with the answer, and the feed goes on meanwhile.
+    Audit,
 }
 
 /// What comes back.
@@ -44,6 +59,8 @@ pub enum Heard {
     Line(Line),
     /// The newest version there is.
     Newest(u64),
+    /// A page of the list for an audit; none if it was refused.
+    Audited(Option<Listed>),
 }
 
 /// A page of a list.
@@ -79,6 +96,14 @@ pub struct Feed<T> {
     /// The newest version is not known yet.
     wonders: bool,
     told_confirmed: bool,
+    auditor: Auditor,
+    /// Counts the requests for audits.
+    audit_ticket: u64,
+    /// The request for an audit whose answer is awaited, until then.
+    audit_asked: Option<(u64, Instant)>,
+    /// An audit begins with the next delivery.
+    audit_begins: bool,
+    audits: Vec<Audit<T>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +124,11 @@ impl<T: Watched> Feed<T> {
             leads: None,
             wonders: false,
             told_confirmed: false,
+            auditor: Auditor::new(Some(AUDIT_EVERY)),
+            audit_ticket: 0,
+            audit_asked: None,
+            audit_begins: false,
+            audits: Vec::new(),
         }
     }
 
@@ -111,19 +141,49 @@ impl<T: Watched> Feed<T> {
         self.leads = Some(now.plus(NEWEST_DEADLINE));
         self.wonders = true;
         let request = Request::List { limit: Some(1), continue_token: None };
-        asks.push(Ask { kind: T::FEED, ticket: 0, request, newest: true });
+        asks.push(Ask { kind: T::FEED, ticket: 0, request, purpose: Purpose::Newest });
     }
 
     /// Does what the protocol wants done now; returns when to call again at the latest.
     pub fn drive(&mut self, now: Instant, dice: &mut Dice, asks: &mut Vec<Ask>) -> Instant {
+        let mut by = self.drive_audit(now, asks);
         if let Some(deadline) = self.leads.filter(|_| self.wonders) {
             if now < deadline {
-                return deadline.min(self.drive_watch(now, dice, asks));
+                by = by.min(deadline);
+            } else {
+                self.wonders = false;
+                self.watch.reach(now, None);
             }
-            self.wonders = false;
-            self.watch.reach(now, None);
         }
-        self.drive_watch(now, dice, asks)
+        by.min(self.drive_watch(now, dice, asks))
+    }
+
+    fn drive_audit(&mut self, now: Instant, asks: &mut Vec<Ask>) -> Instant {
+        if self.audit_asked.is_some_and(|(_, deadline)| deadline <= now) {
+            self.audit_asked = None;
+            self.auditor.failed(now);
+        }
+        loop {
+            match self.auditor.next(now, self.watch.reached()) {
+                AuditStep::Wait(until) => return until,
+                AuditStep::Hold => {
+                    let deadline = self.audit_asked.map(|(_, deadline)| deadline);
+                    return deadline.unwrap_or(Instant(u64::MAX));
+                }
+                AuditStep::Begin => {
+                    self.audits.clear();
+                    self.audit_asked = None;
+                    self.audit_begins = true;
+                }
+                AuditStep::List(request) => {
+                    self.audit_ticket += 1;
+                    let (ticket, purpose) = (self.audit_ticket, Purpose::Audit);
+                    self.audit_asked = Some((ticket, now.plus(ANSWER_DEADLINE)));
+                    asks.push(Ask { kind: T::FEED, ticket, request, purpose });
+                }
+                AuditStep::End => self.audits.push(Audit::End),
+            }
+        }
     }
 
     fn drive_watch(&mut self, now: Instant, dice: &mut Dice, asks: &mut Vec<Ask>) -> Instant {
@@ -138,9 +198,10 @@ impl<T: Watched> Feed<T> {
             Step::Wait(until) | Step::Listen(until) => until,
             Step::Send(request) => {
                 self.ticket += 1;
+                let (ticket, purpose) = (self.ticket, Purpose::Feed);
                 let deadline = now.plus(ANSWER_DEADLINE);
                 self.connection = Connection::Asking(deadline);
-                asks.push(Ask { kind: T::FEED, ticket: self.ticket, request, newest: false });
+                asks.push(Ask { kind: T::FEED, ticket, request, purpose });
                 deadline
             }
         }
@@ -151,6 +212,16 @@ impl<T: Watched> Feed<T> {
         if let Heard::Newest(version) = heard {
             if std::mem::take(&mut self.wonders) {
                 self.watch.reach(now, Some(version.to_string().into()));
+            }
+            return true;
+        }
+        if let Heard::Audited(page) = heard {
+            if self.audit_asked.is_some_and(|(asked, _)| asked == ticket) {
+                self.audit_asked = None;
+                match page {
+                    Some(page) => self.audits.push(self.auditor.page(read_page(page))),
+                    None => self.auditor.failed(now),
+                }
             }
             return true;
         }
@@ -168,7 +239,7 @@ impl<T: Watched> Feed<T> {
                 self.watch.page(now, read_page(page));
             }
             Heard::Line(line) => self.hear_line(now, line, random),
-            Heard::Newest(_) => {}
+            Heard::Newest(_) | Heard::Audited(_) => {}
         }
         true
     }
@@ -177,13 +248,17 @@ impl<T: Watched> Feed<T> {
     pub fn deliver(&mut self) -> Option<Delivery> {
         let confirmed = self.leads.is_some() && !self.wonders && self.watch.has_reached();
         let same = self.watch.is_synced() == self.told_synced && confirmed == self.told_confirmed;
-        if self.watch.pending() == 0 && same {
+        let audits = self.audit_begins || !self.audits.is_empty();
+        if self.watch.pending() == 0 && same && !audits {
             return None;
         }
         self.told_synced = self.watch.is_synced();
         self.told_confirmed = confirmed;
-        let changes = self.watch.take_changes().into_iter();
-        let events = changes.map(T::event).collect();
+        // All that has come since an audit was asked for has come while it runs.
+        let begin = std::mem::take(&mut self.audit_begins).then_some(Audit::Begin);
+        let changes = self.watch.take_changes().into_iter().map(T::event);
+        let audits = self.audits.drain(..).map(T::audit);
+        let events = begin.map(T::audit).into_iter().chain(changes).chain(audits).collect();
         let synced = self.told_synced;
         Some(Delivery { kind: T::FEED, events, synced, confirmed })
     }
@@ -251,6 +326,10 @@ impl Watched for api::Pod {
     fn event(change: Change<Self>) -> Event {
         Event::Pod(change)
     }
+
+    fn audit(audit: Audit<Self>) -> Event {
+        Event::PodAudit(audit)
+    }
 }
 
 impl Watched for api::Node {
@@ -265,5 +344,9 @@ impl Watched for api::Node {
 
     fn event(change: Change<Self>) -> Event {
         Event::Node(change)
+    }
+
+    fn audit(audit: Audit<Self>) -> Event {
+        Event::NodeAudit(audit)
     }
 }

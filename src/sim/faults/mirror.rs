@@ -7,7 +7,7 @@ use super::feed::Heard;
 use super::history::{Kind, Object};
 use super::replica::Line;
 use crate::api;
-use crate::model::{Instant, PodKey};
+use crate::model::{Instant, PodKey, Str};
 use crate::watch::Request;
 
 /// What one process knows.
@@ -18,6 +18,9 @@ pub struct Mirror {
     feeds: [Feed; 2],
     /// Pods that answers to calls carried and the scheduler has yet to read.
     answers: Vec<Arc<api::Pod>>,
+    /// Pods, by uid, that such an answer showed to have ended: what a watch shows of them then is
+    /// older.
+    ended: BTreeSet<Str>,
 }
 
 #[derive(Debug, Default)]
@@ -55,7 +58,7 @@ impl Mirror {
             return;
         }
         match heard {
-            Heard::Opened | Heard::Newest(_) => {}
+            Heard::Opened | Heard::Newest(_) | Heard::Audited(_) => {}
             Heard::Refused(_) => self.feed(kind).open = false,
             Heard::Page(page) => {
                 page.objects.iter().for_each(|object| self.feed(kind).upsert(object));
@@ -77,11 +80,16 @@ impl Mirror {
     pub fn read_answers(&mut self) {
         for pod in std::mem::take(&mut self.answers) {
             let key = Object::Pod(pod.clone()).key();
+            if let Some(known) = self.pods.get(&key).filter(|known| is_heir(&pod, known)) {
+                self.ended.insert(known.metadata.uid.clone());
+                self.pods.remove(&key);
+            }
             if !self.pods.get(&key).is_some_and(|known| is_newer(&pod, known)) {
                 continue;
             }
             // One that has ended is as good as gone.
             if pod.is_terminal() {
+                self.ended.insert(pod.metadata.uid.clone());
                 self.pods.remove(&key);
             } else {
                 self.pods.insert(key, pod);
@@ -97,6 +105,7 @@ impl Mirror {
             match (kind, object) {
                 (_, Some(Object::Pod(pod)))
                     if self.pods.get(&key).is_some_and(|known| is_newer(known, &pod)) => {}
+                (_, Some(Object::Pod(pod))) if self.ended.contains(&pod.metadata.uid) => {}
                 (_, Some(Object::Pod(pod))) => _ = self.pods.insert(key, pod),
                 (_, Some(Object::Node(node))) => _ = self.nodes.insert(key, node),
                 (Kind::Pods, None) => _ = self.pods.remove(&key),
@@ -160,8 +169,16 @@ impl Mirror {
 
 /// Whether the first is a later state of the same pod.
 fn is_newer(pod: &api::Pod, than: &api::Pod) -> bool {
-    let version = |pod: &api::Pod| pod.metadata.resource_version.parse::<u64>().unwrap_or(0);
     pod.metadata.uid == than.metadata.uid && version(pod) > version(than)
+}
+
+/// Whether the first came under the name of the other when that one was gone.
+fn is_heir(pod: &api::Pod, of: &api::Pod) -> bool {
+    pod.metadata.uid != of.metadata.uid && version(pod) > version(of)
+}
+
+fn version(pod: &api::Pod) -> u64 {
+    pod.metadata.resource_version.parse().unwrap_or(0)
 }
 
 impl Feed {

@@ -14,6 +14,7 @@ mod fault;
 mod feed;
 mod history;
 mod mirror;
+mod model;
 mod network;
 mod plan;
 mod pods;
@@ -29,4 +30,5 @@ mod world;
 
 pub use campaign::{Campaign, Report, SCHEMA, Seeds, Violation};
 pub use fault::{FAULTS, Fault, FaultSet, Injected, UnknownFault};
+pub use model::{ApiModel, Refused, Shown};
 pub use world::Setup;

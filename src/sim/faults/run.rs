@@ -124,8 +124,9 @@ mod tests {
             (Bug::DropDelete, ""),
             (Bug::IgnoreGates, "S5"),
             (Bug::SleepThroughEvents, "L1"),
-            (Bug::ListKeepsTheDead, "L3"),
+            (Bug::ListKeepsTheDead, "S9"),
             (Bug::SendLate, "S6"),
+            (Bug::HastyAudit, "S9"),
         ];
         for (bug, invariant) in bugs {
             plant(Some(bug));

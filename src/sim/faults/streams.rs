@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::fault::Fault;
-use super::feed::{Ask, Heard, Listed};
+use super::feed::{Ask, Heard, Listed, Purpose};
 use super::history::{History, Kind, Object};
 use super::replica::Line;
 use super::world::{Happening, Who, World};
@@ -38,7 +38,7 @@ pub struct Stream {
 impl World<'_> {
     /// A feed sends a request.
     pub(super) fn ask(&mut self, who: Who, ask: Ask) {
-        if ask.newest {
+        if ask.purpose != Purpose::Feed {
             let at = self.arrival();
             return self.push(at, Happening::Ask(who, ask));
         }
@@ -69,7 +69,10 @@ impl World<'_> {
         } else {
             self.list_fails(&ask)
         };
-        if ask.newest {
+        if ask.purpose == Purpose::Audit {
+            return self.audited(who, &ask, replica, failure.is_some());
+        }
+        if ask.purpose == Purpose::Newest {
             let cut_off = self.now < self.replicas[replica].cut_off_until;
             if failure.is_none() && !cut_off {
                 let newest = Heard::Newest(self.history.revision());
@@ -99,6 +102,19 @@ impl World<'_> {
                 self.open(who, &ask, replica, version, *timeout_seconds, None);
             }
         }
+    }
+
+    /// A list is asked for to compare the cache with.
+    fn audited(&mut self, who: Who, ask: &Ask, replica: usize, fails: bool) {
+        let Request::List { limit, continue_token } = &ask.request else { return };
+        let page = match fails {
+            true => None,
+            false => match self.page(ask.kind, *limit, continue_token.clone(), replica) {
+                Heard::Page(page) => Some(page),
+                _ => None,
+            },
+        };
+        self.say(who, ask.kind, ask.ticket, Heard::Audited(page));
     }
 
     /// What strikes a list or the start of a watch.

@@ -367,6 +367,7 @@ impl<'a> World<'a> {
             return self.die(seat);
         }
         let (wake, incarnation) = (process.clock.when(wake), process.incarnation);
+        self.checker.audited(seat, process.scheduler.audits());
         let who = Who { seat, incarnation };
         if let Some(mirror) = self.checker.mirrors.get_mut(&seat) {
             mirror.read_answers();

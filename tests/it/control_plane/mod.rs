@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 pub use audit::AuditEntry;
-pub use cluster::Cluster;
+pub use cluster::{Cluster, block_on};
 pub use objects::{node, pod};
 pub use pool::borrow;
 pub use process::{Process, Signal};
