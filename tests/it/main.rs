@@ -5,6 +5,8 @@
 
 #[cfg(feature = "kubernetes")]
 mod api_decoding;
+#[cfg(feature = "kubernetes")]
+mod chaos;
 mod check_config;
 mod contract;
 #[cfg(feature = "kubernetes")]
@@ -16,4 +18,8 @@ mod docs;
 mod end_to_end;
 #[cfg(feature = "kubernetes")]
 mod leader_election;
+#[cfg(feature = "kubernetes")]
+#[allow(dead_code, reason = "the longer scenarios run on demand: examples/chaos")]
+#[path = "../../examples/chaos/scenarios/mod.rs"]
+mod scenarios;
 mod tidy;
