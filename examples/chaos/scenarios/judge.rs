@@ -233,7 +233,6 @@ mod tests {
             scheduler: "quorate".into(),
             node: node.into(),
             phase: phase.into(),
-            reason: String::new(),
             requests,
         });
         Change { revision, name: name.into(), state }

@@ -48,8 +48,6 @@ pub struct PodState {
     /// Empty while it is not bound.
     pub node: String,
     pub phase: String,
-    /// Why the pod is in its phase.
-    pub reason: String,
     /// What its containers ask for together.
     pub requests: Vec<(String, String)>,
 }
@@ -205,7 +203,6 @@ fn pod(object: &Value) -> PodState {
         scheduler: text("/spec/schedulerName").to_owned(),
         node: text("/spec/nodeName").to_owned(),
         phase: text("/status/phase").to_owned(),
-        reason: text("/status/reason").to_owned(),
         requests: requests.flatten().map(quantity).collect(),
     }
 }
