@@ -20,12 +20,12 @@ const SOON: Duration = Duration::from_secs(60);
 /// 20 nodes take 26 pods of 150m each: 500 pods leave little to spare.
 const NODES: u32 = 20;
 const CPU: &str = "150m";
-/// The lease of a killed scheduler has to expire before the next one may bind. These are a fifth
-/// of the defaults, so that twenty kills take minutes and not a quarter of an hour.
+/// The lease of a killed scheduler has to expire before the next one may bind. These are a third
+/// of the defaults or less, so that twenty kills take minutes and not a quarter of an hour.
 const LEASE: [&str; 3] = [
-    "--leader-elect-lease-duration=3s",
-    "--leader-elect-renew-deadline=2s",
-    "--leader-elect-retry-period=400ms",
+    "--leader-elect-lease-duration=5s",
+    "--leader-elect-renew-deadline=4s",
+    "--leader-elect-retry-period=500ms",
 ];
 /// A random moment lies within this time after the first binding of a life.
 const RANDOM_MAX: Duration = Duration::from_millis(120);

@@ -12,7 +12,7 @@ use super::churn::Stream;
 use super::daemon::Daemon;
 use super::judge::Verdict;
 use super::stage::{NAMESPACE, Stage, pods};
-use crate::control_plane::{QUORATE, Signal, node, wait_for};
+use crate::control_plane::{QUORATE, Signal, node};
 
 const SOON: Duration = Duration::from_secs(60);
 const NODES: u32 = 20;
@@ -50,20 +50,11 @@ pub struct Report {
 }
 
 pub fn run_apiserver(args: &Args) -> Report {
-    run(args, |stage| {
-        stage.plane.stop_apiserver(Signal::Kill);
-        stage.plane.start_apiserver();
-    })
+    run(args, Stage::restart_apiserver)
 }
 
 pub fn run_etcd(args: &Args) -> Report {
-    run(args, |stage| {
-        stage.plane.kill_etcd();
-        thread::sleep(CALM);
-        stage.plane.start_etcd();
-        let cluster = stage.cluster.clone();
-        wait_for("kube-apiserver", SOON, || cluster.is_ready().then_some(()));
-    })
+    run(args, Stage::restart_etcd)
 }
 
 fn run(args: &Args, kill: impl Fn(&mut Stage)) -> Report {
@@ -119,8 +110,7 @@ fn pause_over_compaction(stage: &mut Stage, daemon: &mut Daemon) -> (f64, Vec<St
     // Nothing of the history may be lost to us.
     stage.history.so_far(&stage.cluster);
     stage.plane.compact();
-    stage.plane.stop_apiserver(Signal::Kill);
-    stage.plane.start_apiserver();
+    stage.restart_apiserver();
     stage.cluster.create_all(&pods("after-", 0..100, "100m"));
     let (start, from) = (Instant::now(), Timestamp::now());
     daemon.process.signal(Signal::Continue);

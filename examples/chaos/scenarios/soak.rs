@@ -99,8 +99,7 @@ fn strike(stage: &mut Stage, proxy: &Proxy, number: usize) -> &'static str {
             "lost replies"
         }
         1 => {
-            stage.plane.stop_apiserver(Signal::Kill);
-            stage.plane.start_apiserver();
+            stage.restart_apiserver();
             "kube-apiserver killed"
         }
         2 => {
@@ -118,8 +117,7 @@ fn strike(stage: &mut Stage, proxy: &Proxy, number: usize) -> &'static str {
             "lost requests"
         }
         5 => {
-            stage.plane.kill_etcd();
-            stage.plane.start_etcd();
+            stage.restart_etcd();
             "etcd killed"
         }
         6 => {

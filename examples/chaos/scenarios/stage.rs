@@ -7,7 +7,9 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 
 use super::judge::{self, Verdict};
 use super::proxy::Proxy;
-use crate::control_plane::{Cluster, ControlPlane, History, Options, QUORATE, node, pod};
+use crate::control_plane::{
+    Cluster, ControlPlane, History, Options, QUORATE, Signal, node, pod, wait_for,
+};
 
 pub const NAMESPACE: &str = "db";
 /// Exactly what the daemon may do in a cluster.
@@ -19,6 +21,9 @@ pub const OWN_NAMESPACE: &str = "quorate-system";
 /// How long the last pods may take once nothing is broken any more: the longest back-off of the
 /// watches, a lease that has to expire, and the longest pause of the binding machine.
 pub const HEALED_MAX: Duration = Duration::from_secs(120);
+
+/// How long etcd is away.
+const ETCD_GONE: Duration = Duration::from_secs(2);
 
 pub struct Stage {
     pub plane: ControlPlane,
@@ -43,6 +48,23 @@ impl Stage {
             (0..nodes).map(|number| node(&format!("n{number}")).build()).collect();
         cluster.create_all(&nodes);
         Self { plane, cluster, history }
+    }
+
+    /// kube-apiserver is killed and comes back.
+    pub fn restart_apiserver(&mut self) {
+        self.plane.stop_apiserver(Signal::Kill);
+        self.plane.start_apiserver();
+        // The connections of the old client have ended.
+        self.cluster = self.plane.cluster();
+    }
+
+    /// etcd is killed and comes back after a while.
+    pub fn restart_etcd(&mut self) {
+        self.plane.kill_etcd();
+        std::thread::sleep(ETCD_GONE);
+        self.plane.start_etcd();
+        let cluster = self.plane.cluster();
+        wait_for("kube-apiserver", HEALED_MAX, || cluster.is_ready().then_some(()));
     }
 
     /// A kubeconfig of the daemon that leads through the proxy.
