@@ -3,8 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -12,7 +10,9 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, Pod, ServiceAccount};
 use serde_json::{Value, json};
 
-use crate::control_plane::{Cluster, ControlPlane, Signal, borrow, node, pod, wait_for};
+use crate::control_plane::{
+    Cluster, ControlPlane, Signal, borrow, free_port, get, node, pod, wait_for,
+};
 use crate::storage::{
     BY_HAND, HOST, STAND_IN, create_claim, create_class, create_volume, from_claim,
 };
@@ -265,24 +265,6 @@ fn the_arguments_start_a_daemon_that_answers_the_probes_and_stops_in_time() {
     let asked = Instant::now();
     assert!(daemon.end(Signal::Term).success());
     assert!(asked.elapsed() < grace);
-}
-
-/// A port that nobody listens on just now.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
-}
-
-/// The status and the body of a GET; none if nobody answers.
-fn get(port: u16, path: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    let code = head.split(' ').nth(1)?.parse().ok()?;
-    Some((code, body.to_owned()))
 }
 
 #[test]

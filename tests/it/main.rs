@@ -6,6 +6,8 @@
 #[cfg(feature = "kubernetes")]
 mod api_decoding;
 mod bad_input;
+#[cfg(feature = "kubernetes")]
+mod chaos;
 mod check_config;
 mod contract;
 #[cfg(feature = "kubernetes")]
@@ -19,9 +21,14 @@ mod end_to_end;
 #[cfg(feature = "kubernetes")]
 mod leader_election;
 #[cfg(feature = "kubernetes")]
+#[allow(dead_code, reason = "the longer scenarios run on demand: examples/chaos")]
+#[path = "../../examples/chaos/scenarios/mod.rs"]
+mod scenarios;
 #[cfg(feature = "kubernetes")]
 mod shadow;
+#[cfg(feature = "kubernetes")]
 mod stateful_sets;
+#[cfg(feature = "kubernetes")]
 mod storage;
 mod tidy;
 #[cfg(feature = "kubernetes")]

@@ -80,7 +80,7 @@ pub fn audit_log_path(directory: &Path) -> PathBuf {
     directory.join("audit.log")
 }
 
-fn certificates(directory: &Path) -> PathBuf {
+pub fn certificates(directory: &Path) -> PathBuf {
     directory.join("certificates")
 }
 

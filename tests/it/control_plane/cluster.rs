@@ -155,10 +155,15 @@ impl Cluster {
     /// Deletes an object without a grace period; there is no kubelet that would end the wait.
     /// Tells whether it was there.
     pub fn delete<K: Object>(&self, namespace: &str, name: &str) -> bool {
+        let deleted = self.try_delete::<K>(namespace, name);
+        deleted.unwrap_or_else(|e| panic!("failed to delete {name}: {e}"))
+    }
+
+    pub fn try_delete<K: Object>(&self, namespace: &str, name: &str) -> kube::Result<bool> {
         let request =
             path::<K>(namespace).delete(name, &DeleteParams::default().grace_period(0)).unwrap();
         let deleted = none_if_not_found(block_on(self.client.request::<Value>(request)));
-        deleted.unwrap_or_else(|e| panic!("failed to delete {name}: {e}")).is_some()
+        deleted.map(|deleted| deleted.is_some())
     }
 
     /// Waits until a pod is bound and returns the name of its node.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::process::Process;
+use super::process::{Process, Signal};
 use super::programs::Programs;
 use super::{Ports, wait_for};
 
@@ -23,30 +23,35 @@ const TXN_OPERATIONS_MAX: usize = 128;
 pub struct Etcd {
     process: Process,
     port: u16,
+    starts: u32,
 }
 
 impl Etcd {
     /// Starts etcd on an empty folder and waits until it serves.
     pub fn start(directory: &Path, ports: Ports) -> Self {
-        let url = |port: u16| format!("http://127.0.0.1:{port}");
-        let (client, peer) = (url(ports.etcd), url(ports.etcd_peer));
-        let mut command = Programs::get().command("etcd");
-        command.arg(format!("--data-dir={}", directory.join("etcd").display()));
-        command.arg(format!("--listen-client-urls={client}"));
-        command.arg(format!("--advertise-client-urls={client}"));
-        command.arg(format!("--listen-peer-urls={peer}"));
-        command.arg(format!("--initial-advertise-peer-urls={peer}"));
-        command.arg(format!("--initial-cluster=default={peer}"));
-        // The kernel outlives every kill -9, so without fsync only a power cut would lose data.
-        command.args(["--unsafe-no-fsync=true", "--log-level=warn"]);
-        let process = Process::start("etcd", command, directory.join("etcd.log"));
-        let mut etcd = Self { process, port: ports.etcd };
-        wait_for("etcd to serve", Duration::from_secs(30), || {
-            let ended = etcd.process.exit_status();
-            assert!(ended.is_none(), "etcd ended: {ended:?}");
-            etcd.call("range", &json!({"key": REGISTRY})).ok()
-        });
+        let mut etcd = Self { process: run(directory, ports, 0), port: ports.etcd, starts: 1 };
+        etcd.wait_until_it_serves();
         etcd
+    }
+
+    pub fn kill(&mut self) {
+        self.process.end(Signal::Kill);
+    }
+
+    /// Starts etcd again after its process has ended.
+    pub fn start_again(&mut self, directory: &Path, ports: Ports) {
+        assert!(self.process.exit_status().is_some(), "etcd still runs");
+        self.process = run(directory, ports, self.starts);
+        self.starts += 1;
+        self.wait_until_it_serves();
+    }
+
+    fn wait_until_it_serves(&mut self) {
+        wait_for("etcd to serve", Duration::from_secs(30), || {
+            let ended = self.process.exit_status();
+            assert!(ended.is_none(), "etcd ended: {ended:?}");
+            self.call("range", &json!({"key": REGISTRY})).ok()
+        });
     }
 
     /// Returns the revision of the newest write, which is kube-apiserver's resourceVersion.
@@ -108,6 +113,21 @@ impl Etcd {
         }
         serde_json::from_str(body).map_err(|e| format!("{e}: {body}"))
     }
+}
+
+fn run(directory: &Path, ports: Ports, starts: u32) -> Process {
+    let url = |port: u16| format!("http://127.0.0.1:{port}");
+    let (client, peer) = (url(ports.etcd), url(ports.etcd_peer));
+    let mut command = Programs::get().command("etcd");
+    command.arg(format!("--data-dir={}", directory.join("etcd").display()));
+    command.arg(format!("--listen-client-urls={client}"));
+    command.arg(format!("--advertise-client-urls={client}"));
+    command.arg(format!("--listen-peer-urls={peer}"));
+    command.arg(format!("--initial-advertise-peer-urls={peer}"));
+    command.arg(format!("--initial-cluster=default={peer}"));
+    // The kernel outlives every kill -9, so without fsync only a power cut would lose data.
+    command.args(["--unsafe-no-fsync=true", "--log-level=warn"]);
+    Process::start("etcd", command, directory.join(format!("etcd-{starts}.log")))
 }
 
 /// The gateway writes 64-bit numbers as strings, and leaves zeros out.

@@ -14,7 +14,10 @@
 mod apiserver;
 mod audit;
 pub mod cluster;
+mod endpoints;
 mod etcd;
+mod history;
+
 mod objects;
 mod pool;
 mod process;
@@ -26,14 +29,17 @@ mod workspace;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus};
+use std::process::ExitStatus;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub use audit::AuditEntry;
 pub use cluster::{Cluster, block_on};
+pub use endpoints::{free_port, get};
+pub use history::{Change, History, NodeState, PodState, State};
+
 pub use objects::{node, pod};
 pub use pool::borrow;
 pub use process::{Process, Signal};
@@ -90,6 +96,11 @@ impl Options {
         self
     }
 
+    /// Lets kube-apiserver keep objects in etcd as JSON, so that their history can be read there.
+    pub fn readable_history(self) -> Self {
+        self.apiserver_flag("--storage-media-type=application/json")
+    }
+
     /// Adds a flag of kube-apiserver, such as `--watch-cache=false`.
     pub fn apiserver_flag(mut self, flag: &str) -> Self {
         self.apiserver_flags.push(flag.to_owned());
@@ -119,6 +130,7 @@ pub struct ControlPlane {
     /// The keys that kube-apiserver made by itself, to which `reset` returns.
     original: BTreeSet<String>,
     audit_start: usize,
+    ports: Ports,
     workspace: Workspace,
 }
 
@@ -130,7 +142,7 @@ impl ControlPlane {
         let etcd = Etcd::start(workspace.path(), ports);
         let apiserver = ApiServer::start(workspace.path(), ports, &options);
         let original = etcd.keys();
-        Self { apiserver, etcd, original, audit_start: 0, workspace }
+        Self { apiserver, etcd, original, audit_start: 0, ports, workspace }
     }
 
     /// Returns a typed client for `ADMIN`.
@@ -148,6 +160,29 @@ impl ControlPlane {
         let path = apiserver::kubeconfig_path(self.workspace.path(), user);
         assert!(path.is_file(), "the control plane has no user {user}");
         path
+    }
+
+    /// Returns the kubeconfig file of a user that speaks plain HTTP to a port of a proxy.
+    pub fn kubeconfig_through(&self, user: &str, port: u16) -> PathBuf {
+        let direct = fs::read_to_string(self.kubeconfig(user)).unwrap();
+        let direct: Value = serde_json::from_str(&direct).unwrap();
+        let path = self.file(&format!("{user}-through-{port}.kubeconfig"));
+        let mut through = direct;
+        through["clusters"][0]["cluster"] = json!({"server": format!("http://127.0.0.1:{port}")});
+        fs::write(&path, through.to_string()).unwrap();
+        path
+    }
+
+    /// Returns the port of kube-apiserver and the file with the certificate that it shows.
+    pub fn apiserver_address(&self) -> (u16, PathBuf) {
+        let certificate = apiserver::certificates(self.workspace.path()).join("apiserver.crt");
+        (self.ports.apiserver, certificate)
+    }
+
+    /// Follows the history of pods and nodes from its beginning. kube-apiserver has to keep
+    /// objects as JSON: `Options::readable_history`.
+    pub fn history(&self) -> History {
+        History::follow(self.ports.etcd)
     }
 
     /// Returns a path for a file that lives as long as the control plane.
@@ -188,7 +223,7 @@ impl ControlPlane {
     /// Runs the `quorate` binary with `arguments`, and with the kubeconfig of `QUORATE` in the
     /// environment variable KUBECONFIG.
     pub fn start_quorate(&self, arguments: &[&str]) -> Process {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
+        let mut command = programs::quorate();
         command.args(arguments).env("KUBECONFIG", self.kubeconfig(QUORATE));
         Process::start("quorate", command, self.workspace.new_log("quorate"))
     }
@@ -201,6 +236,16 @@ impl ControlPlane {
     /// Starts kube-apiserver again on the same port and waits until it is ready.
     pub fn start_apiserver(&mut self) {
         self.apiserver.start_again(self.workspace.path());
+    }
+
+    /// Ends etcd at once and waits until its process is gone.
+    pub fn kill_etcd(&mut self) {
+        self.etcd.kill();
+    }
+
+    /// Starts etcd again with its data and waits until it serves.
+    pub fn start_etcd(&mut self) {
+        self.etcd.start_again(self.workspace.path(), self.ports);
     }
 
     /// Sends kube-apiserver a signal that does not end it, such as `Signal::Stop`.

@@ -48,9 +48,27 @@ impl Programs {
     }
 }
 
-/// Returns cargo's target directory.
+/// Returns cargo's target directory. Examples are not told where it is; they lie in it.
 pub fn target() -> &'static Path {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("cargo's folder lies in target")
+    static TARGET: OnceLock<PathBuf> = OnceLock::new();
+    TARGET.get_or_init(|| match option_env!("CARGO_TARGET_TMPDIR") {
+        Some(inside) => Path::new(inside).parent().expect("cargo's folder lies in target").into(),
+        None => {
+            let own = std::env::current_exe().expect("the path of this program");
+            own.ancestors().nth(3).expect("a folder of cargo's").to_owned()
+        }
+    })
+}
+
+/// Returns the command that runs `quorate`. Examples are built without the binary of the crate;
+/// they are `quorate` themselves when that is their first argument.
+pub fn quorate() -> Command {
+    if let Some(program) = option_env!("CARGO_BIN_EXE_quorate") {
+        return Command::new(program);
+    }
+    let mut command = Command::new(std::env::current_exe().expect("the path of this program"));
+    command.arg("quorate");
+    command
 }
 
 fn build(folder: &Path) -> PathBuf {
