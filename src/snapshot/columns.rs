@@ -242,7 +242,7 @@ mod tests {
         set_node(&mut cluster, node("n").allocatable(&[("a.b/gpu", "8"), ("a.b/none", "0")]));
         assert_eq!(requested(&cluster, "a.b/gpu"), Some(7));
         assert_eq!(requested(&cluster, "a.b/none"), None);
-        cluster.remove_pod("a");
+        cluster.remove_pod(&pod("a").build().metadata.uid);
         assert_eq!(requested(&cluster, "a.b/gpu"), Some(4));
         // Once counted it stays, offered or not.
         set_node(&mut cluster, node("n"));
@@ -259,8 +259,8 @@ mod tests {
         set_node(&mut cluster, node("n").allocatable(&[("a.b/gpu", "8")]));
         assert_eq!(requested(&cluster, "a.b/gpu"), Some(i64::MAX));
         place(&mut cluster, pod("c").requests(&[("a.b/gpu", "5")]));
-        cluster.remove_pod("a");
-        cluster.remove_pod("b");
+        cluster.remove_pod(&pod("a").build().metadata.uid);
+        cluster.remove_pod(&pod("b").build().metadata.uid);
         assert_eq!(requested(&cluster, "a.b/gpu"), Some(5));
     }
 }
