@@ -39,10 +39,11 @@ impl ClaimWrites {
     /// Takes in the answer to a write; none if the call was something else.
     fn answered(&mut self, id: EffectId, outcome: &Outcome, volumes: &Volumes) -> Option<Write> {
         let write = self.open.remove(&id)?;
-        // Every other answer says something about all writes to that version of the object: they
-        // have been carried out by now, or never left, or met another version.
-        self.lost.retain(|lost| *lost != write && may_land(lost, volumes));
-        if *outcome == Outcome::Unknown {
+        // The object has moved on, so that an earlier write of the same is refused from now on.
+        let moved =
+            matches!(outcome, Outcome::Applied(_) | Outcome::Refused { code: 404 | 409, .. });
+        self.lost.retain(|lost| may_land(lost, volumes) && !(moved && *lost == write));
+        if *outcome == Outcome::Unknown && !self.lost.contains(&write) {
             self.lost.push(write.clone());
         }
         Some(write)

@@ -280,6 +280,10 @@ fn a_write_is_in_doubt_until_its_claim_has_another_version() {
     cluster.answer(id, Outcome::Unknown);
     let again = cluster.pass(SECOND);
     assert_eq!(cluster.scheduler.in_doubt(), 2);
+    // One that never left settles nothing.
+    cluster.answer(again[0].id, Outcome::NotSent);
+    assert_eq!(cluster.scheduler.in_doubt(), 1);
+    let again = cluster.pass(SECOND);
     cluster.answer(again[0].id, refused(409));
     assert_eq!(cluster.scheduler.in_doubt(), 0);
 }
