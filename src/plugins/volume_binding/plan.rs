@@ -20,6 +20,8 @@ pub(super) struct Planner<'a> {
     bound: Vec<&'a Arc<ClaimInfo>>,
     /// Claims whose volume is to be made for a node already, with the node unless it is lost.
     selected: Vec<(LateClaim<'a>, Option<&'a Str>, Room<'a>)>,
+    /// The nodes among these that another volume of the pod is not reached from.
+    split: Vec<&'a Str>,
     /// The others, from small to large.
     open: Vec<(LateClaim<'a>, Candidates<'a>, Room<'a>)>,
 }
@@ -63,13 +65,15 @@ impl<'a> Planner<'a> {
         view: &'a View<'a>,
     ) -> Self {
         let volumes = view.volumes();
-        let (mut selected, mut open) = (Vec::new(), Vec::new());
+        let (mut selected, mut open, mut split) = (Vec::new(), Vec::new(), Vec::new());
+        // Only siblings make a pod give a node up for which a volume is being made.
+        let has_siblings = pod.owner.is_some();
         for late in claims.late {
             match late.selected {
                 Some(node) => {
-                    let is_lost =
-                        is_lost(node, pod, siblings, view) || is_split(node, &claims.bound, view);
-                    let node = (!is_lost).then_some(node);
+                    let is_split = has_siblings && is_split(node, &claims.bound, view);
+                    split.extend(is_split.then_some(node));
+                    let node = (!is_lost(node, pod, siblings, view)).then_some(node);
                     selected.push((late, node, Room::new(&late, volumes)));
                 }
                 None => open.push(late),
@@ -80,14 +84,14 @@ impl<'a> Planner<'a> {
         let open = open
             .into_iter()
             .map(|late| (late, Candidates::new(late.claim, volumes), Room::new(&late, volumes)));
-        Self { volumes, bound: claims.bound, selected, open: open.collect() }
+        Self { volumes, bound: claims.bound, selected, split, open: open.collect() }
     }
 
     /// What is done if the pod goes to this node.
     pub(super) fn plan(&self, node: &NodeInfo) -> Result<Plan<'a>, Status> {
         let bound = self.check_bound(node)?;
         let mut plan = Plan::default();
-        let late = self.plan_late(node, &mut plan)?;
+        let late = self.plan_late(node, bound.is_none(), &mut plan)?;
         let reasons = [
             (bound == Some(REASON_NODE_CONFLICT)).then_some(REASON_NODE_CONFLICT),
             late,
@@ -117,10 +121,13 @@ impl<'a> Planner<'a> {
     fn plan_late(
         &self,
         node: &NodeInfo,
+        reaches_bound: bool,
         plan: &mut Plan<'a>,
     ) -> Result<Option<&'static str>, Status> {
-        let mut selected = self.selected.iter();
-        if selected.any(|(_, at, _)| at.is_some_and(|at| *at != node.name)) {
+        // A node that is split from the pod's other volumes is given up for one that reaches them.
+        let holds = |at: &&Str| !(reaches_bound && self.split.contains(at));
+        let mut selected = self.selected.iter().filter_map(|(_, at, _)| *at).filter(holds);
+        if selected.any(|at| *at != node.name) {
             return Ok(Some(REASON_BIND_CONFLICT));
         }
         let mut to_make: Vec<(&LateClaim<'a>, &Room<'a>)> =

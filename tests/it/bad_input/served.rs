@@ -98,7 +98,8 @@ fn ready(mut pod: Value) -> Value {
     if let Some(metadata) = pod["metadata"].as_object_mut() {
         metadata.remove("resourceVersion");
     }
-    let containers = pod["spec"]["containers"].as_array_mut().into_iter().flatten();
+    let containers = pod.pointer_mut("/spec/containers").and_then(Value::as_array_mut);
+    let containers = containers.into_iter().flatten();
     for container in containers.filter(|container| container.is_object()) {
         container["image"] = json!("none");
     }
