@@ -1,6 +1,7 @@
 //! The simulator: a virtual clock and a model of the API server around the same scheduler.
 
 pub mod admission;
+mod agenda;
 pub mod api_server;
 pub mod core_bench;
 pub mod expand;

@@ -1,12 +1,11 @@
 //! The simulated world: a virtual clock, what is under way, and the scheduler in the middle.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::agenda::Agenda;
 use super::api_server::ApiServer;
 use crate::api;
 use crate::model::{Instant, PodKey};
@@ -26,9 +25,7 @@ pub struct World {
     pub api: ApiServer,
     pub scheduler: Scheduler,
     now: Instant,
-    under_way: BinaryHeap<Reverse<UnderWay>>,
-    /// Orders what happens at the same instant.
-    sequence: u64,
+    under_way: Agenda<Happening>,
     /// When the last watch event of a pod arrives.
     watch_busy_until: Instant,
     calls_under_way: u32,
@@ -46,12 +43,6 @@ const BINDS_UNDER_WAY_MAX: u32 = 32;
 /// A run ends when for so many tries nothing came of them. A pod on which a plugin fails is tried
 /// again for ever, which in a cluster at rest changes nothing.
 const FRUITLESS_TRIES_MAX: u32 = 8;
-
-struct UnderWay {
-    at: Instant,
-    sequence: u64,
-    what: Happening,
-}
 
 enum Happening {
     /// The scheduler sees an event.
@@ -77,8 +68,7 @@ impl World {
             api: ApiServer::default(),
             scheduler,
             now: Instant::default(),
-            under_way: BinaryHeap::new(),
-            sequence: 0,
+            under_way: Agenda::default(),
             watch_busy_until: Instant::default(),
             calls_under_way: 0,
             fruitless_tries: 0,
@@ -130,7 +120,7 @@ impl World {
                 self.send(effect);
             }
             progress(self);
-            let next = self.under_way.peek().map(|Reverse(next)| next.at);
+            let next = self.under_way.next_at();
             let wake = wake.filter(|_| !self.is_quiet());
             let Some(at) = next.into_iter().chain(wake).min() else {
                 return;
@@ -164,11 +154,8 @@ impl World {
 
     /// Everything that is due.
     fn happen(&mut self) {
-        while self.under_way.peek().is_some_and(|Reverse(next)| next.at <= self.now) {
-            let Some(Reverse(next)) = self.under_way.pop() else {
-                return;
-            };
-            match next.what {
+        while let Some((_, what)) = self.under_way.pop_due(self.now) {
+            match what {
                 Happening::Seen(event) => {
                     if matches!(*event, Event::Reply(_)) {
                         self.calls_under_way = self.calls_under_way.saturating_sub(1);
@@ -221,27 +208,6 @@ impl World {
     }
 
     fn push(&mut self, at: Instant, what: Happening) {
-        self.sequence += 1;
-        self.under_way.push(Reverse(UnderWay { at, sequence: self.sequence, what }));
-    }
-}
-
-impl PartialEq for UnderWay {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for UnderWay {}
-
-impl PartialOrd for UnderWay {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for UnderWay {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.sequence).cmp(&(other.at, other.sequence))
+        self.under_way.push(at, what);
     }
 }
