@@ -13,4 +13,5 @@ pub mod report;
 pub mod rules;
 pub mod shapes;
 pub mod simulation;
+pub mod volumes;
 pub mod world;

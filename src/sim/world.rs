@@ -1,12 +1,18 @@
 //! The simulated world: a virtual clock, what is under way, and the scheduler in the middle.
 
+mod storage;
+
+use std::collections::BTreeSet;
+use std::mem::{Discriminant, discriminant};
 use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rustc_hash::FxHashMap;
 
 use super::agenda::Agenda;
 use super::api_server::ApiServer;
+use super::volumes::Order;
 use crate::api;
 use crate::model::{Instant, PodKey};
 use crate::scheduler::{Credit, Effect, Event, Outcome, Reply, Scheduler};
@@ -18,6 +24,10 @@ pub struct Delays {
     pub call: (Duration, Duration),
     /// A watch event. Events of one kind never overtake each other.
     pub watch: (Duration, Duration),
+    /// A controller, from the write that it sees to its own.
+    pub controller: (Duration, Duration),
+    /// A driver, to make a volume.
+    pub provisioning: (Duration, Duration),
 }
 
 /// A cluster in which time is a number.
@@ -26,8 +36,12 @@ pub struct World {
     pub scheduler: Scheduler,
     now: Instant,
     under_way: Agenda<Happening>,
-    /// When the last watch event of a pod arrives.
-    watch_busy_until: Instant,
+    /// When the last watch event of each kind arrives.
+    watch_busy_until: FxHashMap<Discriminant<Event>, Instant>,
+    /// Claims for which a volume is being made.
+    making: BTreeSet<PodKey>,
+    /// Drivers will say how much room they have.
+    polls: bool,
     calls_under_way: u32,
     /// How often the scheduler was woken by nothing but the time since something last came of it.
     fruitless_tries: u32,
@@ -53,12 +67,25 @@ enum Happening {
     Created(Box<api::Pod>),
     /// Somebody deletes a pod.
     Deleted(PodKey),
+    /// The controller of ephemeral volumes sees a pod.
+    Ephemeral(PodKey),
+    /// The controller of volumes looks at a claim.
+    LookedAt(PodKey),
+    /// A provisioner is through with an order.
+    Filled(Box<Order>),
+    /// Drivers say how much room they have.
+    Polled,
 }
 
 impl Default for Delays {
     fn default() -> Self {
         let millis = Duration::from_millis;
-        Self { call: (millis(1), millis(4)), watch: (millis(1), millis(10)) }
+        Self {
+            call: (millis(1), millis(4)),
+            watch: (millis(1), millis(10)),
+            controller: (millis(5), millis(50)),
+            provisioning: (millis(1_000), millis(3_000)),
+        }
     }
 }
 
@@ -69,7 +96,9 @@ impl World {
             scheduler,
             now: Instant::default(),
             under_way: Agenda::default(),
-            watch_busy_until: Instant::default(),
+            watch_busy_until: FxHashMap::default(),
+            making: BTreeSet::new(),
+            polls: false,
             calls_under_way: 0,
             fruitless_tries: 0,
             bound_before: 0,
@@ -164,13 +193,23 @@ impl World {
                 }
                 Happening::Called(effect) => self.answer(&effect),
                 Happening::Created(pod) => {
+                    let ephemeral = pod.spec.volumes.iter().any(|v| v.ephemeral.is_some());
+                    let key = api::Object::key(&*pod);
                     let event = self.api.create(*pod);
+                    if ephemeral && event.is_some() {
+                        let at = self.now.plus(self.delay(self.delays.controller));
+                        self.push(at, Happening::Ephemeral(key));
+                    }
                     self.watched(event);
                 }
                 Happening::Deleted(key) => {
                     let event = self.api.delete(&key);
                     self.watched(event);
                 }
+                Happening::Ephemeral(key) => self.create_ephemeral_claims(&key),
+                Happening::LookedAt(claim) => self.look_at(&claim),
+                Happening::Filled(order) => self.fill(&order),
+                Happening::Polled => self.publish_room(),
             }
         }
     }
@@ -193,11 +232,14 @@ impl World {
         self.push(back, Happening::Seen(Box::new(Event::Reply(reply))));
     }
 
-    /// The watch will show an event, after those before it.
+    /// The watch will show an event, after those of its kind before it.
     fn watched(&mut self, event: Option<Event>) {
         let Some(event) = event else { return };
-        let at = self.now.plus(self.delay(self.delays.watch)).max(self.watch_busy_until);
-        self.watch_busy_until = at;
+        self.alert(&event);
+        let at = self.now.plus(self.delay(self.delays.watch));
+        let busy = self.watch_busy_until.entry(discriminant(&event)).or_default();
+        *busy = at.max(*busy);
+        let at = *busy;
         self.push(at, Happening::Seen(Box::new(event)));
     }
 

@@ -89,6 +89,169 @@ fn the_quickstart_gives_the_same_bytes_twice() {
 }
 
 #[test]
+fn every_golden_database_gets_its_hosts_and_disks_in_the_zones_of_its_pods() {
+    let output = quorate(&["simulate", "simulations/golden-databases", "--output", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report = json(&output);
+    assert_eq!((&report["placed"], &report["pending"]), (&510.into(), &0.into()));
+    let run = &report["runs"][0];
+    let expected =
+        serde_json::json!({"bound": 408, "provisioned": 408, "pending": 0, "failures": 0});
+    assert_eq!(run["claims"], expected);
+    assert_eq!(run["spread"].as_array().unwrap().len(), 193);
+
+    let zone_of_node = |node: &str| node.split("-node-").next().unwrap().to_owned();
+    let pods = report["pods"].as_array().unwrap();
+    let text = |value: &Value, field: &str| value[field].as_str().unwrap().to_owned();
+    let nodes: std::collections::BTreeMap<_, _> =
+        pods.iter().map(|p| ((text(p, "namespace"), text(p, "name")), text(p, "node"))).collect();
+    for claim in report["claims"].as_array().unwrap() {
+        assert_eq!((&claim["class"], &claim["reason"]), (&"zonal".into(), &"".into()));
+        // <template>-<pod>, and no template's name has two words that begin a pod's name.
+        let (namespace, name) = (text(claim, "namespace"), text(claim, "name"));
+        let pod = ["mongod-data-", "datadir-", "proxydata-"]
+            .iter()
+            .find_map(|template| name.strip_prefix(template));
+        let node = &nodes[&(namespace, pod.unwrap().to_owned())];
+        let zone = &claim["reachedFrom"]["topology.kubernetes.io/zone"];
+        assert_eq!(*zone, serde_json::json!([zone_of_node(node)]), "{name}");
+    }
+    let per_host = |workload: &str| {
+        let rows = run["spread"].as_array().unwrap().iter();
+        let rows = rows.filter(move |row| row["workload"] == workload);
+        rows.map(|row| row["levels"]["host"]["max"].as_u64().unwrap()).max().unwrap()
+    };
+    // Both ask for hosts of their own in every one of their files.
+    assert_eq!(
+        (per_host("StatefulSet/minimal-cluster-pxc"), per_host("StatefulSet/one-pod-rs0")),
+        (1, 1)
+    );
+}
+
+/// Two nodes, each with a disk of its own.
+const DISKS: &str = r#"
+apiVersion: v1
+kind: List
+items:
+  - kind: Node
+    metadata: { name: n1, labels: { kubernetes.io/hostname: n1 } }
+    status: { allocatable: { cpu: "8", memory: 16Gi, pods: "10" } }
+  - kind: Node
+    metadata: { name: n2, labels: { kubernetes.io/hostname: n2 } }
+    status: { allocatable: { cpu: "8", memory: 16Gi, pods: "10" } }
+  - apiVersion: storage.k8s.io/v1
+    kind: CSINode
+    metadata: { name: n1 }
+    spec: { drivers: [{ name: lvm, nodeID: n1, topologyKeys: [kubernetes.io/hostname] }] }
+  - apiVersion: storage.k8s.io/v1
+    kind: CSINode
+    metadata: { name: n2 }
+    spec: { drivers: [{ name: lvm, nodeID: n2, topologyKeys: [kubernetes.io/hostname] }] }
+  - apiVersion: storage.k8s.io/v1
+    kind: StorageClass
+    metadata: { name: lvm }
+    provisioner: lvm
+    volumeBindingMode: WaitForFirstConsumer
+  - apiVersion: storage.k8s.io/v1
+    kind: CSIStorageCapacity
+    metadata: { name: n1, namespace: db }
+    storageClassName: lvm
+    nodeTopology: { matchLabels: { kubernetes.io/hostname: n1 } }
+    capacity: 5Gi
+  - apiVersion: storage.k8s.io/v1
+    kind: CSIStorageCapacity
+    metadata: { name: n2, namespace: db }
+    storageClassName: lvm
+    nodeTopology: { matchLabels: { kubernetes.io/hostname: n2 } }
+    capacity: 5Gi
+  - apiVersion: apps/v1
+    kind: StatefulSet
+    metadata: { name: ledger, namespace: db }
+    spec:
+      replicas: 3
+      selector: { matchLabels: { app: ledger } }
+      template:
+        metadata: { labels: { app: ledger } }
+        spec: { containers: [{ name: c }] }
+      volumeClaimTemplates:
+        - metadata: { name: data }
+          spec:
+            storageClassName: lvm
+            accessModes: [ReadWriteOnce]
+            resources: { requests: { storage: 3Gi } }
+"#;
+
+#[test]
+fn disks_that_are_full_take_no_more_pods_whether_or_not_their_driver_says_so() {
+    let driver = "  - apiVersion: storage.k8s.io/v1\n    kind: CSIDriver\n    \
+                  metadata: { name: lvm }\n    spec: { storageCapacity: true }\n";
+    let run = |name: &str, text: &str| {
+        let dump = file(name, text);
+        let report = json(&quorate(&["simulate", "--snapshot", &dump, "--output", "json"]));
+        assert_eq!((&report["placed"], &report["pending"]), (&2.into(), &1.into()), "{report:#}");
+        let mut nodes: Vec<_> = report["pods"].as_array().unwrap().iter().collect();
+        nodes.retain(|pod| pod["node"] != "");
+        assert_ne!(nodes[0]["node"], nodes[1]["node"]);
+        let claims = &report["runs"][0]["claims"];
+        assert_eq!((&claims["bound"], &claims["pending"]), (&2.into(), &1.into()));
+        report
+    };
+    let said = run("disks-said.yaml", &(DISKS.to_owned() + driver));
+    let pod = said["pods"].as_array().unwrap().iter().find(|pod| pod["node"] == "").unwrap();
+    let reason = "node(s) did not have enough free storage";
+    assert_eq!(pod["refusals"][0]["reason"], reason, "{pod:#}");
+    assert_eq!(said["runs"][0]["claims"]["failures"], 0, "nobody tried");
+
+    let unsaid = run("disks-unsaid.yaml", DISKS);
+    assert!(unsaid["runs"][0]["claims"]["failures"].as_u64().unwrap() > 1, "tried again and again");
+    let claims = unsaid["claims"].as_array().unwrap();
+    let reason = claims.iter().find(|claim| claim["reason"] != "").unwrap()["reason"].as_str();
+    assert!(reason.unwrap().starts_with("driver \"lvm\" has no room for 3221225472 bytes"));
+}
+
+#[test]
+fn volumes_that_are_there_and_volumes_of_one_pod_alone_are_bound_too() {
+    let local = |name: &str, node: &str| {
+        format!(
+            "  - kind: PersistentVolume\n    metadata: {{ name: {name} }}\n    spec:\n      \
+             capacity: {{ storage: 4Gi }}\n      accessModes: [ReadWriteOnce]\n      \
+             storageClassName: local\n      local: {{ path: /disk }}\n      nodeAffinity:\n        \
+             required: {{ nodeSelectorTerms: [{{ matchExpressions: [{{ key: \
+             kubernetes.io/hostname, operator: In, values: [{node}] }}] }}] }}\n"
+        )
+    };
+    let class = "  - apiVersion: storage.k8s.io/v1\n    kind: StorageClass\n    \
+                 metadata: { name: local }\n    provisioner: kubernetes.io/no-provisioner\n    \
+                 volumeBindingMode: WaitForFirstConsumer\n";
+    let scratch = "  - kind: Pod\n    metadata: { name: sort, namespace: db }\n    spec:\n      \
+                   containers: [{ name: c }]\n      volumes: [{ name: scratch, ephemeral: { \
+                   volumeClaimTemplate: { spec: { storageClassName: lvm, accessModes: \
+                   [ReadWriteOnce], resources: { requests: { storage: 1Gi } } } } } }]\n";
+    let sets = DISKS.replace(
+        "storageClassName: lvm\n            access",
+        "storageClassName: local\n            access",
+    );
+    let text = [&sets, &*local("a", "n1"), &local("b", "n2"), &local("c", "n2"), class, scratch];
+    let dump = file("disks-local.yaml", &text.concat());
+    let report = json(&quorate(&["simulate", "--snapshot", &dump, "--output", "json"]));
+    assert_eq!((&report["placed"], &report["pending"]), (&4.into(), &0.into()), "{report:#}");
+    let claims = report["claims"].as_array().unwrap();
+    let mut rows: Vec<_> = claims
+        .iter()
+        .map(|claim| {
+            let volume = claim["volume"].as_str().unwrap();
+            let made = claim["provisioned"].as_bool().unwrap();
+            (claim["name"].as_str().unwrap(), made, if made { "" } else { volume })
+        })
+        .collect();
+    rows.sort_unstable();
+    assert_eq!(rows[3], ("sort-scratch", true, ""));
+    let mut volumes: Vec<_> = rows[..3].iter().map(|(_, _, volume)| *volume).collect();
+    volumes.sort_unstable();
+    assert_eq!(volumes, ["a", "b", "c"]);
+}
+
+#[test]
 fn a_dump_is_scheduled_whatever_its_schedulers_and_says_what_stands_in_the_way() {
     let dump = file("cluster.yaml", CLUSTER);
     let output = quorate(&["simulate", "--snapshot", &dump, "--output", "json"]);
