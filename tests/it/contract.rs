@@ -96,7 +96,7 @@ fn every_golden_database_gets_its_hosts_and_disks_in_the_zones_of_its_pods() {
     assert_eq!((&report["placed"], &report["pending"]), (&510.into(), &0.into()));
     let run = &report["runs"][0];
     let expected =
-        serde_json::json!({"bound": 408, "provisioned": 408, "pending": 0, "failures": 0});
+        serde_json::json!({"bound": 409, "provisioned": 409, "pending": 0, "failures": 0});
     assert_eq!(run["claims"], expected);
     assert_eq!(run["spread"].as_array().unwrap().len(), 193);
 

@@ -36,6 +36,13 @@ impl Storage {
         }
     }
 
+    /// What would have to be made for a claim now.
+    pub fn next_order(&self, key: &PodKey) -> Option<Order> {
+        let claim = self.claims.get(key).map(ClaimInfo::new)?;
+        let waits = !claim.terminating && self.partner(&claim).is_none();
+        self.order(&claim).filter(|_| waits)
+    }
+
     /// The volume that the claim is bound to, or will be now.
     fn partner(&self, claim: &ClaimInfo) -> Option<Str> {
         if !claim.volume.is_empty() {

@@ -84,7 +84,7 @@ impl World {
             self.push(Instant::default().plus(next), Happening::Polled);
         }
         // The node may have been another one by the time that the first came to nothing.
-        let next = self.api.storage.look_at(&order.claim).order;
+        let next = self.api.storage.next_order(&order.claim);
         if let Some(next) = next.filter(|next| next != order) {
             self.take_order(next);
         }
