@@ -99,8 +99,8 @@ impl Storage {
         Err(trouble)
     }
 
-    /// The labels by which the class's driver tells nodes apart, if it is on the node. A driver that
-    /// is on no node at all goes by the labels of the class's topologies.
+    /// The labels by which the class's driver tells nodes apart, if it is on the node. A driver
+    /// that is on no node at all goes by the labels of the class's topologies.
     fn keys(&self, node: &Node, class: &ClassInfo) -> Option<Vec<Str>> {
         let driver = &class.provisioner;
         if self.nodes.values().any(|node| node.drivers.contains_key(driver)) {
