@@ -40,6 +40,16 @@ pub struct PersistentVolumeClaimSpec {
     pub volume_attributes_class_name: Option<Str>,
 }
 
+/// What a claim is made from, for each pod of a StatefulSet or for one pod alone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClaimTemplate {
+    #[serde(deserialize_with = "null_as_default")]
+    pub metadata: ObjectMeta,
+    #[serde(deserialize_with = "null_as_default")]
+    pub spec: PersistentVolumeClaimSpec,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PersistentVolumeClaimStatus {
@@ -189,6 +199,9 @@ pub struct CsiNodeSpec {
 pub struct CsiNodeDriver {
     #[serde(deserialize_with = "null_as_default")]
     pub name: Str,
+    /// The labels of the node that say from where its volumes can be reached.
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub topology_keys: Vec<Str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allocatable: Option<VolumeNodeResources>,
 }

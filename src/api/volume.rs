@@ -5,6 +5,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::meta::{is_false, null_as_default, str_is_empty};
+use super::storage::ClaimTemplate;
 use crate::model::Str;
 
 /// A field whose presence matters and whose content does not.
@@ -19,7 +20,7 @@ pub struct Volume {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub persistent_volume_claim: Option<PersistentVolumeClaimSource>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ephemeral: Option<Present>,
+    pub ephemeral: Option<EphemeralVolume>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gce_persistent_disk: Option<GcePersistentDisk>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,6 +50,14 @@ pub struct Volume {
 pub struct PersistentVolumeClaimSource {
     #[serde(deserialize_with = "null_as_default")]
     pub claim_name: Str,
+}
+
+/// A volume whose claim is made for the pod alone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EphemeralVolume {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume_claim_template: Option<Box<ClaimTemplate>>,
 }
 
 /// A persistent volume of a CSI driver.

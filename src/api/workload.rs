@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::meta::{Object, ObjectMeta, null_as_default, text_map};
 use super::pod::PodSpec;
+use super::storage::ClaimTemplate;
 use crate::model::{LabelSelector, Str};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -151,14 +152,6 @@ pub struct PodTemplate {
     pub metadata: ObjectMeta,
     #[serde(deserialize_with = "null_as_default")]
     pub spec: PodSpec,
-}
-
-/// The name under which a StatefulSet's pods get a claim each.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ClaimTemplate {
-    #[serde(deserialize_with = "null_as_default")]
-    pub metadata: ObjectMeta,
 }
 
 impl Object for Namespace {

@@ -15,7 +15,7 @@ use crate::plugins::registry;
 use crate::sim::report::{PodReport, Report, RunReport};
 use crate::sim::simulation::Simulation;
 
-/// How many waiting pods the text shows of each run.
+/// How many waiting pods, and how many claims, the text shows of each run.
 const PENDING_SHOWN_MAX: usize = 10;
 
 #[derive(Debug, clap::Args)]
@@ -108,6 +108,9 @@ fn text(report: &Report) -> String {
         }
     }
     for run in &report.runs {
+        text += &claims_text(run);
+    }
+    for run in &report.runs {
         text += &pending_text(run);
     }
     text + &format!("\ndecisionsHash {}\n", report.decisions_hash)
@@ -152,6 +155,37 @@ fn spread_table(run: &RunReport) -> Table {
     table
 }
 
+/// How many claims got a volume, and what the others wait for.
+fn claims_text(run: &RunReport) -> String {
+    let claims = &run.claims;
+    if claims.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "\nClaims ({}): {} bound, for {} of them a volume was made; {} wait; volumes could not be \
+         made {} times.\n",
+        run.name, claims.bound, claims.provisioned, claims.pending, claims.failures,
+    );
+    let waiting = run.claim_rows.iter().filter(|claim| !claim.reason.is_empty());
+    let mut table = new_table(&["waiting claim", "class", "because"], 1..1);
+    for claim in waiting.take(PENDING_SHOWN_MAX) {
+        let name = format!("{}/{}", claim.namespace, claim.name);
+        table.add_row([name, claim.class.to_string(), claim.reason.clone()]);
+    }
+    if claims.pending > 0 {
+        text += &format!("\n{}\n{}", table.trim_fmt(), more_text(claims.pending));
+    }
+    text
+}
+
+/// How many rows a table leaves out of so many.
+fn more_text(rows: usize) -> String {
+    match rows.saturating_sub(PENDING_SHOWN_MAX) {
+        0 => String::new(),
+        more => format!("… and {more} more; --output json has them all.\n"),
+    }
+}
+
 /// The pods that wait, with what stands in their way.
 fn pending_text(run: &RunReport) -> String {
     let waiting: Vec<&PodReport> = run.pods.iter().filter(|pod| pod.node.is_empty()).collect();
@@ -171,11 +205,7 @@ fn pending_text(run: &RunReport) -> String {
             ]);
         }
     }
-    let more = waiting.len().saturating_sub(PENDING_SHOWN_MAX);
-    let more = match more {
-        0 => String::new(),
-        more => format!("… and {more} more; --output json has them all.\n"),
-    };
+    let more = more_text(waiting.len());
     let title = format!("Pods that wait, and what stands in their way ({})", run.name);
     format!("\n{title}:\n\n{}\n{more}", table.trim_fmt())
 }

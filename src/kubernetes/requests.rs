@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::framework::Write;
 use crate::model::PodKey;
 use crate::scheduler::{Condition, Note};
+use crate::snapshot::volumes::{BOUND_BY_CONTROLLER, SELECTED_NODE};
 
 pub(super) const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -19,10 +20,6 @@ const STRATEGIC_MERGE_PATCH: &str = "application/strategic-merge-patch+json";
 const NOTE_BYTES_MAX: usize = 1024;
 /// What ends a note that was cut.
 const NOTE_CUT: &str = " ...";
-/// Tells a provisioner for which node to make a volume.
-const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
-/// Says that no person set a volume aside for its claim.
-const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
 /// The longest object name.
 const NAME_BYTES_MAX: usize = 253;
 

@@ -1,16 +1,44 @@
-//! What the API server writes into a pod when it is created, as far as placement depends on it.
+//! What the API server writes into pods and claims when they are created, as far as placement
+//! depends on it.
 //!
 //! Manifests leave it out, pods of a real cluster have it already, and writing it twice changes
 //! nothing.
 
 use crate::api::pod::{PodAffinity, PodAffinityTerm};
-use crate::api::{self, Container, PriorityClass};
+use crate::api::{self, Container, PriorityClass, StorageClass};
 use crate::model::{CPU, Labels, MEMORY, Str};
 use crate::model::{LabelSelector, LabelSelectorRequirement};
+use crate::snapshot::volumes::ClaimInfo;
 
 /// The classes that every cluster has.
 const SYSTEM_CLASSES: [(&str, i32); 2] =
     [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
+
+/// The annotations of a class for claims that name none. The second is of old.
+const DEFAULT_CLASS: [&str; 2] = [
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+];
+
+/// Completes a claim: without a class it gets the default one, of several the newest.
+pub fn admit_claim(claim: &mut api::PersistentVolumeClaim, classes: &[StorageClass]) {
+    if &*claim.status.phase == "" {
+        claim.status.phase = "Pending".into();
+    }
+    let named = !ClaimInfo::new(claim).class.is_empty() || claim.spec.storage_class_name.is_some();
+    let default = classes.iter().filter(|class| is_default(class)).min_by_key(|class| {
+        let meta = &class.metadata;
+        (std::cmp::Reverse(meta.creation_timestamp), &meta.name)
+    });
+    if let Some(class) = default.filter(|_| !named) {
+        claim.spec.storage_class_name = Some(class.metadata.name.clone());
+    }
+}
+
+fn is_default(class: &StorageClass) -> bool {
+    let annotations = &class.metadata.annotations;
+    DEFAULT_CLASS.iter().any(|key| annotations.get(*key).is_some_and(|value| &**value == "true"))
+}
 
 /// Completes a pod.
 pub fn admit(pod: &mut api::Pod, classes: &[PriorityClass]) {
@@ -113,6 +141,42 @@ mod tests {
         admit(&mut pod, &classes);
         assert_eq!(pod, once, "the second time changes nothing");
         pod
+    }
+
+    #[test]
+    fn a_claim_that_names_no_class_gets_the_newest_of_the_default_ones() {
+        use crate::testing::storage::{ClaimBuilder, claim, class};
+        let default = |name: &str, created: &str, key: &str, value: &str| {
+            class(name, "d").with(|class| {
+                class.metadata.creation_timestamp = Some(created.parse().unwrap());
+                class.metadata.annotations = [(key.into(), value.into())].into();
+            })
+        };
+        let [own, old] = DEFAULT_CLASS;
+        let classes = [
+            default("late", "2026-03-01T00:00:00Z", own, "false"),
+            default("second", "2026-02-01T00:00:00Z", own, "true"),
+            default("first", "2026-02-01T00:00:00Z", old, "true"),
+            default("before", "2026-01-01T00:00:00Z", own, "true"),
+        ];
+        let classes = classes.map(|class| class.build());
+        let check = |claim: ClaimBuilder, expected: Option<&str>| {
+            let mut claim = claim.build();
+            admit_claim(&mut claim, &classes);
+            assert_eq!(claim.spec.storage_class_name.as_deref(), expected);
+            assert_eq!(&*claim.status.phase, "Pending");
+        };
+        check(claim("a"), Some("first"));
+        check(claim("a").class("fast"), Some("fast"));
+        check(claim("a").class(""), Some(""));
+        let beta = "volume.beta.kubernetes.io/storage-class";
+        check(
+            claim("a").with(|c| _ = c.metadata.annotations.insert(beta.into(), "b".into())),
+            None,
+        );
+        let mut alone = claim("a").build();
+        admit_claim(&mut alone, &[]);
+        assert_eq!(alone.spec.storage_class_name, None);
     }
 
     #[test]

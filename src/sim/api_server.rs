@@ -1,16 +1,18 @@
-//! A model of the API server that never fails: versioned pods, and the watch events that every
+//! A model of the API server that never fails: versioned objects, and the watch events that every
 //! write causes.
 
 use std::collections::BTreeMap;
 
 use super::rules::{Ruling, key_of, rule};
+use super::volumes::Storage;
 use crate::api;
 use crate::model::PodKey;
 use crate::scheduler::{Change, Event, Op, Outcome};
 
-/// All pods, and the version of the last write.
+/// All pods with the version of the last write, and beside them storage with versions of its own.
 #[derive(Debug, Default)]
 pub struct ApiServer {
+    pub storage: Storage,
     pods: BTreeMap<PodKey, api::Pod>,
     revision: u64,
     uids: u64,
@@ -62,6 +64,14 @@ impl ApiServer {
 
     /// Carries out a call of the scheduler.
     pub fn call(&mut self, op: &Op) -> Answer {
+        if let Op::Write { write } = op {
+            return match self.storage.apply(write) {
+                Ok((version, event)) => {
+                    Answer { outcome: Outcome::Applied(Some(version)), pod: None, event }
+                }
+                Err(code) => refused(code),
+            };
+        }
         let key = key_of(op);
         let mut event = None;
         match rule(op, key.and_then(|key| self.pods.get(key))) {

@@ -1,5 +1,6 @@
 //! Controllers of pods, as far as a simulation needs them: they create the pods that are missing.
 
+mod claims;
 mod numbers;
 #[cfg(test)]
 mod tests;
@@ -8,9 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+pub use self::claims::ephemeral_claims;
+use self::claims::mount_claims;
 pub use self::numbers::ExpandError;
 use crate::api::decode::Objects;
-use crate::api::workload::{ClaimTemplate, JobStatus, WorkloadSpec};
+use crate::api::workload::{JobStatus, WorkloadSpec};
 use crate::api::{self, Object, ObjectMeta, OwnerReference, PodTemplate};
 use crate::model::{
     Labels, NO_EXECUTE, NO_SCHEDULE, NODE_NAME_FIELD, NodeSelector, NodeSelectorRequirement,
@@ -22,7 +25,8 @@ const TEMPLATE_HASH: &str = "pod-template-hash";
 
 /// The pods that the controllers of a cluster would still create, in the order of the objects.
 ///
-/// The ReplicaSets that its Deployments lack become part of the cluster.
+/// The ReplicaSets that its Deployments lack become part of the cluster, as do the claims of those
+/// pods of StatefulSets that have no node yet.
 pub fn missing_pods(objects: &mut Objects) -> Result<Vec<api::Pod>, ExpandError> {
     numbers::check(objects)?;
     for deployment in &objects.deployments {
@@ -45,6 +49,8 @@ pub fn missing_pods(objects: &mut Objects) -> Result<Vec<api::Pod>, ExpandError>
     for set in &objects.daemon_sets {
         pods.extend(existing.daemon_set(set, &objects.nodes));
     }
+    let claims = claims::missing(objects);
+    objects.persistent_volume_claims.extend(claims);
     Ok(pods)
 }
 
@@ -99,10 +105,7 @@ impl Existing {
             return Vec::new();
         };
         let owner = owner("apps/v1", set);
-        let first = set.spec.ordinals.as_ref().map_or(0, |ordinals| ordinals.start);
-        let count = replicas(set.spec.replicas);
-        let ordinals = (0..count).map(|index| i64::from(first) + i64::from(index));
-        let pods = ordinals.map(|ordinal| {
+        let pods = ordinals(set).map(|ordinal| {
             let name = format!("{}-{ordinal}", set.metadata.name);
             let mut pod = pod(template, &set.metadata, &name, &owner);
             let labels = [
@@ -191,6 +194,12 @@ impl Existing {
 
 fn replicas(wanted: Option<i32>) -> i32 {
     wanted.unwrap_or(1)
+}
+
+/// The numbers of a set's pods.
+fn ordinals(set: &api::StatefulSet) -> impl Iterator<Item = i64> {
+    let first = set.spec.ordinals.as_ref().map_or(0, |ordinals| ordinals.start);
+    (0..replicas(set.spec.replicas)).map(move |index| i64::from(first) + i64::from(index))
 }
 
 /// Whether ReplicaSets of the Deployment are known, which then know how many pods there shall be.
@@ -288,20 +297,6 @@ fn add_labels(meta: &mut ObjectMeta, labels: &[(&str, String)]) {
     let old = meta.labels.iter().map(|(key, value)| (key.clone(), value.clone()));
     let new = labels.iter().map(|(key, value)| (Str::from(*key), Str::from(value.as_str())));
     meta.labels = old.chain(new).collect::<Labels>();
-}
-
-/// Each claim template becomes a claim of the pod, under a volume of the template's name.
-fn mount_claims(pod: &mut api::Pod, templates: &[ClaimTemplate]) {
-    for template in templates {
-        let name = template.metadata.name.clone();
-        pod.spec.volumes.retain(|volume| volume.name != name);
-        let claim_name = format!("{name}-{}", pod.metadata.name).into();
-        pod.spec.volumes.push(api::Volume {
-            name,
-            persistent_volume_claim: Some(api::volume::PersistentVolumeClaimSource { claim_name }),
-            ..api::Volume::default()
-        });
-    }
 }
 
 /// In the place of the terms that led to the node, as the DaemonSet controller does.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::api::storage::{CsiNodeDriver, CsiNodeSpec};
 use crate::api::{self, NodeSpec, NodeStatus, ObjectMeta, ResourceList};
 use crate::config::{self, ConfigError, FieldPath};
 use crate::model::{Str, Taint, plain, quoted};
@@ -43,6 +44,9 @@ pub struct Experiment {
     /// Files of plain Kubernetes objects, relative to the experiment.
     #[serde(default)]
     pub manifests: Vec<PathBuf>,
+    /// The same, and what each file has gets a namespace of its own, called after the file's path.
+    #[serde(default)]
+    pub isolated_manifests: Vec<PathBuf>,
     #[serde(default)]
     pub trace: Option<Trace>,
     #[serde(default)]
@@ -65,6 +69,9 @@ pub struct NodeGroup {
     /// What each node offers.
     #[serde(deserialize_with = "api::amounts")]
     pub allocatable: ResourceList,
+    /// The CSI drivers that are installed on each, as a CSINode has them.
+    #[serde(default)]
+    pub drivers: Vec<CsiNodeDriver>,
 }
 
 /// A recorded cluster in files of its own.
@@ -155,6 +162,11 @@ impl Experiment {
         self.nodes.iter().flat_map(NodeGroup::nodes).collect()
     }
 
+    /// What the nodes say of their drivers, of those that have any.
+    pub fn csi_nodes(&self) -> Vec<api::CsiNode> {
+        self.nodes.iter().flat_map(NodeGroup::csi_nodes).collect()
+    }
+
     fn validate(&self, file: &Path) -> Result<(), ExperimentError> {
         let invalid = |field: String, value: String, expected: &str| {
             let (path, expected) = (file.to_owned(), expected.to_owned());
@@ -190,7 +202,8 @@ impl Experiment {
                 return invalid(field, run.nodes_percent.to_string(), "a number from 1 to 100");
             }
         }
-        if self.nodes.is_empty() && self.trace.is_none() && self.manifests.is_empty() {
+        let no_manifests = self.manifests.is_empty() && self.isolated_manifests.is_empty();
+        if self.nodes.is_empty() && self.trace.is_none() && no_manifests {
             return invalid("nodes".into(), "none".into(), "node groups, manifests or a trace");
         }
         Ok(())
@@ -198,9 +211,19 @@ impl Experiment {
 }
 
 impl NodeGroup {
+    fn names(&self) -> impl Iterator<Item = Str> + '_ {
+        (0..self.count).map(|number| format!("{}-{number}", self.name).into())
+    }
+
+    fn csi_nodes(&self) -> impl Iterator<Item = api::CsiNode> + '_ {
+        self.names().filter(|_| !self.drivers.is_empty()).map(|name| api::CsiNode {
+            metadata: ObjectMeta { name, ..ObjectMeta::default() },
+            spec: CsiNodeSpec { drivers: self.drivers.clone() },
+        })
+    }
+
     fn nodes(&self) -> impl Iterator<Item = api::Node> + '_ {
-        (0..self.count).map(|number| {
-            let name: Str = format!("{}-{number}", self.name).into();
+        self.names().map(|name| {
             let hostname = (Str::from("kubernetes.io/hostname"), name.clone());
             let own = self.labels.iter().map(|(key, value)| (key.clone(), value.clone()));
             api::Node {

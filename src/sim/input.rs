@@ -6,14 +6,19 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use thiserror::Error;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::api::decode::{DecodeError, Format, Objects, decode};
+use crate::model::Str;
 
 /// One file may be as large as 250,000 pods of 16 KiB each, as kubectl prints them.
 const FILE_BYTES_MAX: u64 = 4 << 30;
 
 /// Folders of manifests are not as deep as this; links that lead in circles are.
 const FOLDER_DEPTH_MAX: usize = 32;
+
+/// The longest name of a namespace: it is a DNS label.
+const NAMESPACE_BYTES_MAX: usize = 63;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
@@ -41,6 +46,22 @@ pub enum InputError {
 /// Reads a file, or all manifests of a folder and the folders in it. Files may be compressed
 /// with gzip.
 pub fn read_snapshot(path: &Path) -> Result<Objects, InputError> {
+    read_files(path, |_, _| Ok(()))
+}
+
+/// Reads the same, and puts what each file has into a namespace of its own. It is called after the
+/// file's path below `root`.
+pub fn read_isolated(root: &Path, path: &Path) -> Result<Objects, InputError> {
+    read_files(&root.join(path), |file, objects| {
+        let below = file.strip_prefix(root).unwrap_or(file);
+        objects.move_to_namespace(&namespace_of(&below.to_string_lossy()))
+    })
+}
+
+fn read_files(
+    path: &Path,
+    change: impl Fn(&Path, &mut Objects) -> Result<(), DecodeError>,
+) -> Result<Objects, InputError> {
     let mut files = Vec::new();
     if path.is_dir() {
         list_manifests(path, 0, &mut files)?;
@@ -54,12 +75,28 @@ pub fn read_snapshot(path: &Path) -> Result<Objects, InputError> {
     for file in files {
         let mut found = read_file(&file)?;
         found.set_source(&file.to_string_lossy());
-        objects.extend(found).map_err(|error| InputError::Duplicate(Box::new(error)))?;
+        let added = change(&file, &mut found).and_then(|()| objects.extend(found));
+        added.map_err(|error| InputError::Duplicate(Box::new(error)))?;
     }
     if objects.is_empty() {
         return Err(InputError::Empty { path: path.to_owned() });
     }
     Ok(objects)
+}
+
+/// A path as the name of a namespace. What is too long is cut, and ends in a hash of the whole.
+fn namespace_of(path: &str) -> Str {
+    let stem = path.strip_suffix(".gz").unwrap_or(path);
+    let stem = stem.rsplit_once('.').map_or(stem, |(stem, _)| stem).to_ascii_lowercase();
+    let words = stem.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let mut name = words.collect::<Vec<_>>().join("-");
+    if name.len() > NAMESPACE_BYTES_MAX {
+        let hash = format!("-{:08x}", xxh3_64(name.as_bytes()) as u32);
+        name.truncate(NAMESPACE_BYTES_MAX - hash.len());
+        name.truncate(name.trim_end_matches('-').len());
+        name += &hash;
+    }
+    name.into()
 }
 
 /// Lists files in the order of their names, so that the order of objects does not depend on the

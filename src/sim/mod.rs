@@ -1,6 +1,7 @@
 //! The simulator: a virtual clock and a model of the API server around the same scheduler.
 
 pub mod admission;
+mod agenda;
 pub mod api_server;
 pub mod core_bench;
 pub mod expand;
@@ -12,4 +13,5 @@ pub mod report;
 pub mod rules;
 pub mod shapes;
 pub mod simulation;
+pub mod volumes;
 pub mod world;

@@ -1,10 +1,13 @@
 //! What a simulation shows: where pods went, why others wait, and how replicas are spread.
 
+mod claims;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use xxhash_rust::xxh3::Xxh3;
 
+pub use self::claims::{ClaimReport, Claims};
 use super::experiment::Run;
 use super::simulation::Simulation;
 use super::world::World;
@@ -39,6 +42,8 @@ pub struct Report {
     pub decisions_hash: String,
     /// The pods that were pending at the start, of all runs in order.
     pub pods: Vec<PodReport>,
+    /// The claims that had no volume when they came, of all runs in order.
+    pub claims: Vec<ClaimReport>,
     pub runs: Vec<RunReport>,
 }
 
@@ -54,10 +59,15 @@ pub struct RunReport {
     pub virtual_seconds: f64,
     pub utilisation: BTreeMap<Str, Utilisation>,
     pub spread: Vec<Spread>,
+    /// How many claims got a volume.
+    pub claims: Claims,
     pub decisions_hash: String,
     /// Its part of the report's pods.
     #[serde(skip)]
     pub pods: Vec<PodReport>,
+    /// Its part of the report's claims.
+    #[serde(skip)]
+    pub claim_rows: Vec<ClaimReport>,
 }
 
 /// One pod that was pending at the start.
@@ -119,6 +129,7 @@ impl Report {
             pending: runs.iter().map(|run| run.pending).sum(),
             decisions_hash,
             pods: runs.iter().flat_map(|run| run.pods.iter().cloned()).collect(),
+            claims: runs.iter().flat_map(|run| run.claim_rows.iter().cloned()).collect(),
             runs,
         }
     }
@@ -131,6 +142,7 @@ impl RunReport {
         let pods: Vec<PodReport> =
             waiting.iter().filter_map(|key| pod_report(world, world.api.pod(key)?)).collect();
         let placed = pods.iter().filter(|pod| !pod.node.is_empty()).count();
+        let claim_rows: Vec<ClaimReport> = ClaimReport::rows(&world.api.storage);
         Self {
             name: run.name.clone(),
             nodes: snapshot.nodes().present().len(),
@@ -139,8 +151,10 @@ impl RunReport {
             virtual_seconds: world.now().since(Instant::default()).as_secs_f64(),
             utilisation: utilisation(snapshot),
             spread: spread(world, snapshot, waiting, &deployments(sets)),
+            claims: Claims::new(&claim_rows, &world.api.storage),
             decisions_hash: world.scheduler.decisions_hash(),
             pods,
+            claim_rows,
         }
     }
 }

@@ -36,7 +36,7 @@ pub fn rule(op: &Op, pod: Option<&api::Pod>) -> Ruling {
     if matches!(op, Op::Record { .. }) {
         return Ruling::Unchanged;
     }
-    // The models have no claims and no volumes.
+    // A write about a claim or a volume is not about a pod.
     let Some(pod) = pod.filter(|_| !matches!(op, Op::Write { .. })) else {
         return Ruling::Refused(404);
     };

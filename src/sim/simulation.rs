@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::admission::admit;
 use super::expand::{ExpandError, missing_pods};
 use super::experiment::{Experiment, ExperimentError, Run, Trace};
-use super::input::{InputError, read_snapshot};
+use super::input::{InputError, read_isolated, read_snapshot};
 use super::openb::{self, TraceError};
 use super::report::{Report, RunReport};
 use super::world::{Delays, World};
@@ -68,8 +68,12 @@ impl Simulation {
         let configuration = experiment.configuration.as_ref().map(|file| folder.join(file));
         let mut objects = Objects::default();
         objects.nodes = experiment.nodes();
+        objects.csi_nodes = experiment.csi_nodes();
         for manifest in &experiment.manifests {
             objects.extend(read_snapshot(&folder.join(manifest))?)?;
+        }
+        for manifest in &experiment.isolated_manifests {
+            objects.extend(read_isolated(&folder, manifest)?)?;
         }
         if let Some(trace) = &experiment.trace {
             read_trace(trace, &folder, &mut objects)?;
@@ -141,6 +145,7 @@ impl Simulation {
             world.list_pod(pod);
         }
         list_objects(&mut world, &objects);
+        world.list_storage(&objects);
         let mut at = Instant::default();
         for pod in pending {
             world.create_at(at, pod);
@@ -224,12 +229,6 @@ fn list_objects(world: &mut World, objects: &Objects) {
     objects.storage_classes.iter().for_each(|o| world.list(Event::StorageClass(upsert(o))));
     objects.csi_drivers.iter().for_each(|o| world.list(Event::CsiDriver(upsert(o))));
     objects.csi_nodes.iter().for_each(|o| world.list(Event::CsiNode(upsert(o))));
-    let capacities = objects.csi_storage_capacities.iter();
-    capacities.for_each(|o| world.list(Event::CsiStorageCapacity(upsert(o))));
-    let volumes = objects.persistent_volumes.iter();
-    volumes.for_each(|o| world.list(Event::PersistentVolume(upsert(o))));
-    let claims = objects.persistent_volume_claims.iter();
-    claims.for_each(|o| world.list(Event::PersistentVolumeClaim(upsert(o))));
     let attachments = objects.volume_attachments.iter();
     attachments.for_each(|o| world.list(Event::VolumeAttachment(upsert(o))));
 }

@@ -1,13 +1,18 @@
 //! The simulated world: a virtual clock, what is under way, and the scheduler in the middle.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+mod storage;
+
+use std::collections::BTreeSet;
+use std::mem::{Discriminant, discriminant};
 use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rustc_hash::FxHashMap;
 
+use super::agenda::Agenda;
 use super::api_server::ApiServer;
+use super::volumes::Order;
 use crate::api;
 use crate::model::{Instant, PodKey};
 use crate::scheduler::{Credit, Effect, Event, Outcome, Reply, Scheduler};
@@ -19,6 +24,10 @@ pub struct Delays {
     pub call: (Duration, Duration),
     /// A watch event. Events of one kind never overtake each other.
     pub watch: (Duration, Duration),
+    /// A controller, from the write that it sees to its own.
+    pub controller: (Duration, Duration),
+    /// A driver, to make a volume.
+    pub provisioning: (Duration, Duration),
 }
 
 /// A cluster in which time is a number.
@@ -26,11 +35,13 @@ pub struct World {
     pub api: ApiServer,
     pub scheduler: Scheduler,
     now: Instant,
-    under_way: BinaryHeap<Reverse<UnderWay>>,
-    /// Orders what happens at the same instant.
-    sequence: u64,
-    /// When the last watch event of a pod arrives.
-    watch_busy_until: Instant,
+    under_way: Agenda<Happening>,
+    /// When the last watch event of each kind arrives.
+    watch_busy_until: FxHashMap<Discriminant<Event>, Instant>,
+    /// Claims for which a volume is being made.
+    making: BTreeSet<PodKey>,
+    /// Drivers will say how much room they have.
+    polls: bool,
     calls_under_way: u32,
     /// How often the scheduler was woken by nothing but the time since something last came of it.
     fruitless_tries: u32,
@@ -47,12 +58,6 @@ const BINDS_UNDER_WAY_MAX: u32 = 32;
 /// again for ever, which in a cluster at rest changes nothing.
 const FRUITLESS_TRIES_MAX: u32 = 8;
 
-struct UnderWay {
-    at: Instant,
-    sequence: u64,
-    what: Happening,
-}
-
 enum Happening {
     /// The scheduler sees an event.
     Seen(Box<Event>),
@@ -62,12 +67,25 @@ enum Happening {
     Created(Box<api::Pod>),
     /// Somebody deletes a pod.
     Deleted(PodKey),
+    /// The controller of ephemeral volumes sees a pod.
+    Ephemeral(PodKey),
+    /// The controller of volumes looks at a claim.
+    LookedAt(PodKey),
+    /// A provisioner is through with an order.
+    Filled(Box<Order>),
+    /// Drivers say how much room they have.
+    Polled,
 }
 
 impl Default for Delays {
     fn default() -> Self {
         let millis = Duration::from_millis;
-        Self { call: (millis(1), millis(4)), watch: (millis(1), millis(10)) }
+        Self {
+            call: (millis(1), millis(4)),
+            watch: (millis(1), millis(10)),
+            controller: (millis(5), millis(50)),
+            provisioning: (millis(1_000), millis(3_000)),
+        }
     }
 }
 
@@ -77,9 +95,10 @@ impl World {
             api: ApiServer::default(),
             scheduler,
             now: Instant::default(),
-            under_way: BinaryHeap::new(),
-            sequence: 0,
-            watch_busy_until: Instant::default(),
+            under_way: Agenda::default(),
+            watch_busy_until: FxHashMap::default(),
+            making: BTreeSet::new(),
+            polls: false,
             calls_under_way: 0,
             fruitless_tries: 0,
             bound_before: 0,
@@ -130,7 +149,7 @@ impl World {
                 self.send(effect);
             }
             progress(self);
-            let next = self.under_way.peek().map(|Reverse(next)| next.at);
+            let next = self.under_way.next_at();
             let wake = wake.filter(|_| !self.is_quiet());
             let Some(at) = next.into_iter().chain(wake).min() else {
                 return;
@@ -164,11 +183,8 @@ impl World {
 
     /// Everything that is due.
     fn happen(&mut self) {
-        while self.under_way.peek().is_some_and(|Reverse(next)| next.at <= self.now) {
-            let Some(Reverse(next)) = self.under_way.pop() else {
-                return;
-            };
-            match next.what {
+        while let Some((_, what)) = self.under_way.pop_due(self.now) {
+            match what {
                 Happening::Seen(event) => {
                     if matches!(*event, Event::Reply(_)) {
                         self.calls_under_way = self.calls_under_way.saturating_sub(1);
@@ -177,13 +193,23 @@ impl World {
                 }
                 Happening::Called(effect) => self.answer(&effect),
                 Happening::Created(pod) => {
+                    let ephemeral = pod.spec.volumes.iter().any(|v| v.ephemeral.is_some());
+                    let key = api::Object::key(&*pod);
                     let event = self.api.create(*pod);
+                    if ephemeral && event.is_some() {
+                        let at = self.now.plus(self.delay(self.delays.controller));
+                        self.push(at, Happening::Ephemeral(key));
+                    }
                     self.watched(event);
                 }
                 Happening::Deleted(key) => {
                     let event = self.api.delete(&key);
                     self.watched(event);
                 }
+                Happening::Ephemeral(key) => self.create_ephemeral_claims(&key),
+                Happening::LookedAt(claim) => self.look_at(&claim),
+                Happening::Filled(order) => self.fill(&order),
+                Happening::Polled => self.publish_room(),
             }
         }
     }
@@ -206,11 +232,14 @@ impl World {
         self.push(back, Happening::Seen(Box::new(Event::Reply(reply))));
     }
 
-    /// The watch will show an event, after those before it.
+    /// The watch will show an event, after those of its kind before it.
     fn watched(&mut self, event: Option<Event>) {
         let Some(event) = event else { return };
-        let at = self.now.plus(self.delay(self.delays.watch)).max(self.watch_busy_until);
-        self.watch_busy_until = at;
+        self.alert(&event);
+        let at = self.now.plus(self.delay(self.delays.watch));
+        let busy = self.watch_busy_until.entry(discriminant(&event)).or_default();
+        *busy = at.max(*busy);
+        let at = *busy;
         self.push(at, Happening::Seen(Box::new(event)));
     }
 
@@ -221,27 +250,6 @@ impl World {
     }
 
     fn push(&mut self, at: Instant, what: Happening) {
-        self.sequence += 1;
-        self.under_way.push(Reverse(UnderWay { at, sequence: self.sequence, what }));
-    }
-}
-
-impl PartialEq for UnderWay {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for UnderWay {}
-
-impl PartialOrd for UnderWay {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for UnderWay {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.sequence).cmp(&(other.at, other.sequence))
+        self.under_way.push(at, what);
     }
 }

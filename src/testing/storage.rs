@@ -190,6 +190,7 @@ pub fn csi_node(name: &str, drivers: &[(&str, Option<i32>)]) -> api::CsiNode {
     node.metadata.name = name.into();
     let drivers = drivers.iter().map(|(driver, count)| CsiNodeDriver {
         name: (*driver).into(),
+        topology_keys: Vec::new(),
         allocatable: Some(VolumeNodeResources { count: *count }),
     });
     node.spec.drivers = drivers.collect();

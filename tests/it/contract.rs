@@ -1,5 +1,6 @@
 //! The commands and JSON fields that others rely on, run as they would run them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -86,6 +87,182 @@ fn the_quickstart_gives_the_same_bytes_twice() {
     let spread = report["runs"][0]["spread"].as_array().unwrap();
     let influxdb = spread.iter().find(|row| row["workload"] == "StatefulSet/influxdb").unwrap();
     assert_eq!((&influxdb["placed"], &influxdb["levels"]["host"]["max"]), (&4.into(), &1.into()));
+}
+
+/// The pods of a report, by namespace in the order in which namespaces first come, each as its name
+/// with its node.
+fn nodes_by_namespace(report: &Value) -> Vec<(String, BTreeMap<String, String>)> {
+    let mut namespaces: Vec<(String, BTreeMap<String, String>)> = Vec::new();
+    for pod in report["pods"].as_array().unwrap() {
+        let text = |field: &str| pod[field].as_str().unwrap().to_owned();
+        if namespaces.last().is_none_or(|(namespace, _)| *namespace != text("namespace")) {
+            namespaces.push((text("namespace"), BTreeMap::new()));
+        }
+        namespaces.last_mut().unwrap().1.insert(text("name"), text("node"));
+    }
+    namespaces
+}
+
+#[test]
+fn every_golden_database_gets_its_hosts_and_disks_in_the_zones_of_its_pods() {
+    let output = quorate(&["simulate", "simulations/golden-databases", "--output", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report = json(&output);
+    assert_eq!((&report["placed"], &report["pending"]), (&510.into(), &0.into()));
+    let made = serde_json::json!({"bound": 409, "provisioned": 409, "pending": 0, "failures": 0});
+    assert_eq!(report["runs"][0]["claims"], made);
+
+    // One namespace for each file, in the order of the files.
+    let namespaces = nodes_by_namespace(&report);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("simulations/golden-databases");
+    let files = ["psmdb", "pxc"].map(|name| std::fs::read_dir(folder.join(name)).unwrap());
+    let mut files: Vec<_> = files.into_iter().flatten().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    assert_eq!((namespaces.len(), files.len()), (193, 193));
+    let mut apart = 0;
+    for (file, (namespace, nodes)) in files.iter().zip(&namespaces) {
+        let text = std::fs::read_to_string(file).unwrap();
+        if text.contains("requiredDuringSchedulingIgnoredDuringExecution") {
+            apart += 1;
+            let hosts: BTreeSet<&String> = nodes.values().collect();
+            assert_eq!(hosts.len(), nodes.len(), "{namespace}: each asks for a host of its own");
+        }
+    }
+    assert_eq!(apart, 87);
+
+    let namespaces: BTreeMap<_, _> = namespaces.into_iter().collect();
+    for claim in report["claims"].as_array().unwrap() {
+        assert_eq!((&claim["class"], &claim["reason"]), (&"zonal".into(), &"".into()));
+        let (name, nodes) = (&claim["name"], &namespaces[claim["namespace"].as_str().unwrap()]);
+        let own = |pod: &&String| name.as_str().unwrap().ends_with(&format!("-{pod}"));
+        let node = &nodes[nodes.keys().find(own).unwrap()];
+        let (zone, _) = node.split_once("-node-").unwrap();
+        let reached_from = serde_json::json!({"topology.kubernetes.io/zone": [zone]});
+        assert_eq!(claim["reachedFrom"], reached_from, "{name}");
+    }
+}
+
+/// Two nodes, each with a disk of its own.
+const DISKS: &str = r#"
+apiVersion: v1
+kind: List
+items:
+  - kind: Node
+    metadata: { name: n1, labels: { kubernetes.io/hostname: n1 } }
+    status: { allocatable: { cpu: "8", memory: 16Gi, pods: "10" } }
+  - kind: Node
+    metadata: { name: n2, labels: { kubernetes.io/hostname: n2 } }
+    status: { allocatable: { cpu: "8", memory: 16Gi, pods: "10" } }
+  - apiVersion: storage.k8s.io/v1
+    kind: CSINode
+    metadata: { name: n1 }
+    spec: { drivers: [{ name: lvm, nodeID: n1, topologyKeys: [kubernetes.io/hostname] }] }
+  - apiVersion: storage.k8s.io/v1
+    kind: CSINode
+    metadata: { name: n2 }
+    spec: { drivers: [{ name: lvm, nodeID: n2, topologyKeys: [kubernetes.io/hostname] }] }
+  - apiVersion: storage.k8s.io/v1
+    kind: StorageClass
+    metadata: { name: lvm }
+    provisioner: lvm
+    volumeBindingMode: WaitForFirstConsumer
+  - apiVersion: storage.k8s.io/v1
+    kind: CSIStorageCapacity
+    metadata: { name: n1, namespace: db }
+    storageClassName: lvm
+    nodeTopology: { matchLabels: { kubernetes.io/hostname: n1 } }
+    capacity: 5Gi
+  - apiVersion: storage.k8s.io/v1
+    kind: CSIStorageCapacity
+    metadata: { name: n2, namespace: db }
+    storageClassName: lvm
+    nodeTopology: { matchLabels: { kubernetes.io/hostname: n2 } }
+    capacity: 5Gi
+  - apiVersion: apps/v1
+    kind: StatefulSet
+    metadata: { name: ledger, namespace: db }
+    spec:
+      replicas: 3
+      selector: { matchLabels: { app: ledger } }
+      template:
+        metadata: { labels: { app: ledger } }
+        spec: { containers: [{ name: c }] }
+      volumeClaimTemplates:
+        - metadata: { name: data }
+          spec:
+            storageClassName: lvm
+            accessModes: [ReadWriteOnce]
+            resources: { requests: { storage: 3Gi } }
+"#;
+
+#[test]
+fn disks_that_are_full_take_no_more_pods_whether_or_not_their_driver_says_so() {
+    let driver = "  - apiVersion: storage.k8s.io/v1\n    kind: CSIDriver\n    \
+                  metadata: { name: lvm }\n    spec: { storageCapacity: true }\n";
+    let run = |name: &str, text: &str| {
+        let dump = file(name, text);
+        let report = json(&quorate(&["simulate", "--snapshot", &dump, "--output", "json"]));
+        assert_eq!((&report["placed"], &report["pending"]), (&2.into(), &1.into()), "{report:#}");
+        let mut nodes: Vec<_> = report["pods"].as_array().unwrap().iter().collect();
+        nodes.retain(|pod| pod["node"] != "");
+        assert_ne!(nodes[0]["node"], nodes[1]["node"]);
+        let claims = &report["runs"][0]["claims"];
+        assert_eq!((&claims["bound"], &claims["pending"]), (&2.into(), &1.into()));
+        report
+    };
+    let said = run("disks-said.yaml", &(DISKS.to_owned() + driver));
+    let pod = said["pods"].as_array().unwrap().iter().find(|pod| pod["node"] == "").unwrap();
+    let reason = "node(s) did not have enough free storage";
+    assert_eq!(pod["refusals"][0]["reason"], reason, "{pod:#}");
+    assert_eq!(said["runs"][0]["claims"]["failures"], 0, "nobody tried");
+
+    let unsaid = run("disks-unsaid.yaml", DISKS);
+    assert!(unsaid["runs"][0]["claims"]["failures"].as_u64().unwrap() > 1, "tried again and again");
+    let claims = unsaid["claims"].as_array().unwrap();
+    let reason = claims.iter().find(|claim| claim["reason"] != "").unwrap()["reason"].as_str();
+    assert!(reason.unwrap().starts_with("driver \"lvm\" has no room for 3221225472 bytes"));
+}
+
+#[test]
+fn volumes_that_are_there_and_volumes_of_one_pod_alone_are_bound_too() {
+    let local = |name: &str, node: &str| {
+        format!(
+            "  - kind: PersistentVolume\n    metadata: {{ name: {name} }}\n    spec:\n      \
+             capacity: {{ storage: 4Gi }}\n      accessModes: [ReadWriteOnce]\n      \
+             storageClassName: local\n      local: {{ path: /disk }}\n      nodeAffinity:\n        \
+             required: {{ nodeSelectorTerms: [{{ matchExpressions: [{{ key: \
+             kubernetes.io/hostname, operator: In, values: [{node}] }}] }}] }}\n"
+        )
+    };
+    let class = "  - apiVersion: storage.k8s.io/v1\n    kind: StorageClass\n    \
+                 metadata: { name: local }\n    provisioner: kubernetes.io/no-provisioner\n    \
+                 volumeBindingMode: WaitForFirstConsumer\n";
+    let scratch = "  - kind: Pod\n    metadata: { name: sort, namespace: db }\n    spec:\n      \
+                   containers: [{ name: c }]\n      volumes: [{ name: scratch, ephemeral: { \
+                   volumeClaimTemplate: { spec: { storageClassName: lvm, accessModes: \
+                   [ReadWriteOnce], resources: { requests: { storage: 1Gi } } } } } }]\n";
+    let sets = DISKS.replace(
+        "storageClassName: lvm\n            access",
+        "storageClassName: local\n            access",
+    );
+    let text = [&sets, &*local("a", "n1"), &local("b", "n2"), &local("c", "n2"), class, scratch];
+    let dump = file("disks-local.yaml", &text.concat());
+    let report = json(&quorate(&["simulate", "--snapshot", &dump, "--output", "json"]));
+    assert_eq!((&report["placed"], &report["pending"]), (&4.into(), &0.into()), "{report:#}");
+    let claims = report["claims"].as_array().unwrap();
+    let mut rows: Vec<_> = claims
+        .iter()
+        .map(|claim| {
+            let volume = claim["volume"].as_str().unwrap();
+            let made = claim["provisioned"].as_bool().unwrap();
+            (claim["name"].as_str().unwrap(), made, if made { "" } else { volume })
+        })
+        .collect();
+    rows.sort_unstable();
+    assert_eq!(rows[3], ("sort-scratch", true, ""));
+    let mut volumes: Vec<_> = rows[..3].iter().map(|(_, _, volume)| *volume).collect();
+    volumes.sort_unstable();
+    assert_eq!(volumes, ["a", "b", "c"]);
 }
 
 #[test]

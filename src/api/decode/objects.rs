@@ -105,6 +105,28 @@ impl Objects {
         Ok(())
     }
 
+    /// Puts everything that lives in a namespace into this one. Two objects that would then have one
+    /// name are an error.
+    pub fn move_to_namespace(&mut self, namespace: &Str) -> Result<(), DecodeError> {
+        for ((kind, mut key), place) in std::mem::take(&mut self.places) {
+            if !key.namespace.is_empty() {
+                key.namespace = namespace.clone();
+            }
+            self.register(kind, key, place)?;
+        }
+        rename::<Pod>(self, namespace);
+        rename::<Service>(self, namespace);
+        rename::<ReplicationController>(self, namespace);
+        rename::<ReplicaSet>(self, namespace);
+        rename::<StatefulSet>(self, namespace);
+        rename::<Deployment>(self, namespace);
+        rename::<DaemonSet>(self, namespace);
+        rename::<Job>(self, namespace);
+        rename::<PersistentVolumeClaim>(self, namespace);
+        rename::<CsiStorageCapacity>(self, namespace);
+        Ok(())
+    }
+
     /// Reads one object, or counts it where Quorate does not read its kind. Without a group it
     /// is taken for the built-in kind of that name.
     pub(super) fn add(
@@ -224,6 +246,11 @@ fn add<T: Listed>(objects: &mut Objects, text: &RawValue, place: Place) -> Resul
 
 fn move_list<T: Listed>(to: &mut Objects, from: &mut Objects) {
     T::list(to).append(T::list(from));
+}
+
+fn rename<T: Listed>(objects: &mut Objects, namespace: &Str) {
+    let metas = T::list(objects).iter_mut().map(Object::meta_mut);
+    metas.for_each(|meta| meta.namespace = namespace.clone());
 }
 
 /// What an object that cannot be read calls itself, as far as that can be read.

@@ -102,6 +102,66 @@ fn pods_of_a_stateful_set_have_labels_an_owner_and_a_claim_each() {
     assert_eq!((&*volume.name, &*claim.claim_name), ("data", "data-ledger-0"));
 }
 
+/// The claims of the namespace db after the controllers have been there.
+fn claims(text: &str) -> Vec<api::PersistentVolumeClaim> {
+    let mut objects = read(text);
+    missing_pods(&mut objects).unwrap();
+    objects.persistent_volume_claims
+}
+
+#[test]
+fn pods_of_a_stateful_set_without_a_node_get_the_claims_of_its_templates() {
+    let set = |replicas: u32| {
+        let template = "metadata: { name: data, labels: { app: x, tier: disk } }, \
+                        spec: { storageClassName: fast, accessModes: [ReadWriteOnce], \
+                        resources: { requests: { storage: 3Gi } } }";
+        let spec = format!("  replicas: {replicas}\n  volumeClaimTemplates: [{{ {template} }}]");
+        workload("StatefulSet", "ledger", &spec)
+    };
+    let made = claims(&set(2));
+    let names: Vec<String> = made.iter().map(|claim| claim.key().to_string()).collect();
+    assert_eq!(names, ["db/data-ledger-0", "db/data-ledger-1"]);
+    let (meta, spec) = (&made[0].metadata, &made[0].spec);
+    let labels = ["app", "tier"].map(|key| &**meta.labels.get(key).unwrap());
+    assert_eq!(labels, ["ledger", "disk"], "the set's own labels win");
+    assert_eq!(spec.storage_class_name.as_deref(), Some("fast"));
+    assert_eq!(spec.resources.requests["storage"].to_string(), "3Gi");
+    assert!(meta.owner_references.is_empty(), "claims outlive the set");
+
+    let old = "---
+kind: PersistentVolumeClaim
+metadata: { name: data-ledger-0, namespace: db, uid: old }
+";
+    let kept = claims(&(set(2) + old));
+    assert_eq!(kept.iter().map(|c| &*c.metadata.uid).collect::<Vec<_>>(), ["old", ""]);
+    let of_placed = claims(&(set(1) + &running("StatefulSet", "ledger", "ledger-0")));
+    assert!(of_placed.is_empty(), "{of_placed:?}");
+    let waiting = pod_of("StatefulSet", "ledger", "ledger-0", "", "status: { phase: Pending }");
+    assert_eq!(claims(&(set(1) + &waiting)).len(), 1);
+}
+
+#[test]
+fn a_volume_of_a_pod_alone_gets_a_claim_that_the_pod_owns() {
+    let text = "---
+kind: Pod
+metadata: { name: sort, namespace: db, uid: u }
+spec:
+  containers: [{ name: c }]
+  volumes:
+    - name: scratch
+      ephemeral: { volumeClaimTemplate: { metadata: { labels: { a: b } }, spec: {
+        storageClassName: fast, resources: { requests: { storage: 1Gi } } } } }
+    - { name: cache, emptyDir: {} }
+";
+    let made = ephemeral_claims(&read(text).pods[0]);
+    let [claim] = &made[..] else { panic!("{made:?}") };
+    assert_eq!(claim.key(), PodKey::new("db", "sort-scratch"));
+    let owner = claim.metadata.controller().unwrap();
+    assert_eq!((&*owner.kind, &*owner.name, &*owner.uid), ("Pod", "sort", "u"));
+    assert_eq!(claim.spec.storage_class_name.as_deref(), Some("fast"));
+    assert_eq!(&**claim.metadata.labels.get("a").unwrap(), "b");
+}
+
 #[test]
 fn a_replica_set_gets_as_many_pods_as_are_missing_under_free_names() {
     let set = |spec: &str| workload("ReplicaSet", "web", spec);

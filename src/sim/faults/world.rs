@@ -1,7 +1,6 @@
 //! The world of one run: API servers, processes, and what is under way between them, on one clock.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use xxhash_rust::xxh3::Xxh3;
@@ -23,6 +22,7 @@ use crate::framework::{ProfileError, Registry};
 use crate::lease::{self, Election};
 use crate::model::{Instant, Str};
 use crate::scheduler::{Effect, EffectId, Op, Outcome, Reply, Scheduler};
+use crate::sim::agenda::Agenda;
 
 /// What a message takes on its way at least and at most, in microseconds.
 pub(super) const TRAVEL_MICROS: (u64, u64) = (200, 4_000);
@@ -61,8 +61,7 @@ pub struct World<'a> {
     pub(super) away: BTreeSet<Str>,
     pub(super) writes_by_us: u64,
     pub(super) lease: LeaseObject,
-    under_way: BinaryHeap<Reverse<UnderWay>>,
-    sequence: u64,
+    under_way: Agenda<Happening>,
     hash: Xxh3,
     trace: Option<Vec<String>>,
 }
@@ -138,12 +137,6 @@ pub(super) enum Happening {
     Start(usize),
 }
 
-struct UnderWay {
-    at: Instant,
-    sequence: u64,
-    what: Happening,
-}
-
 impl<'a> World<'a> {
     pub fn new(setup: Setup<'a>, plan: Plan, traced: bool) -> Result<Self, ProfileError> {
         let seed = plan.seed;
@@ -174,8 +167,7 @@ impl<'a> World<'a> {
             away: BTreeSet::new(),
             writes_by_us: 0,
             lease: LeaseObject::default(),
-            under_way: BinaryHeap::new(),
-            sequence: 0,
+            under_way: Agenda::default(),
             hash: Xxh3::new(),
             trace: traced.then(Vec::new),
         };
@@ -189,15 +181,12 @@ impl<'a> World<'a> {
     /// Runs until a time, or until a promise is broken.
     pub fn run_until(&mut self, end: Instant) -> Result<(), ProfileError> {
         while self.checker.broken.is_none() {
-            if self.under_way.peek().is_none_or(|Reverse(next)| next.at > end) {
+            let Some((at, what)) = self.under_way.pop_due(end) else {
                 self.now = self.now.max(end);
                 return Ok(());
-            }
-            let Some(Reverse(next)) = self.under_way.pop() else {
-                return Ok(());
             };
-            self.now = self.now.max(next.at);
-            self.happen(next.what)?;
+            self.now = self.now.max(at);
+            self.happen(what)?;
         }
         Ok(())
     }
@@ -224,8 +213,7 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn push(&mut self, at: Instant, what: Happening) {
-        self.sequence += 1;
-        self.under_way.push(Reverse(UnderWay { at, sequence: self.sequence, what }));
+        self.under_way.push(at, what);
     }
 
     /// When a message that leaves now arrives.
@@ -456,25 +444,5 @@ fn describe(write: &super::history::Write) -> String {
             pod.status.phase,
             if pod.metadata.deletion_timestamp.is_some() { ", going" } else { "" },
         ),
-    }
-}
-
-impl PartialEq for UnderWay {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for UnderWay {}
-
-impl PartialOrd for UnderWay {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for UnderWay {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.sequence).cmp(&(other.at, other.sequence))
     }
 }

@@ -147,3 +147,31 @@ fn what_unpacks_to_more_than_the_limit_is_not_unpacked() {
     assert_eq!(read_bytes(&b""[..], 4).unwrap().as_deref(), Some(&b""[..]));
     assert_eq!(read_bytes(&b"1"[..], 4).unwrap().as_deref(), Some(&b"1"[..]));
 }
+
+#[test]
+fn what_each_file_has_gets_a_namespace_called_after_the_file() {
+    let folder = Folder::new("isolated");
+    folder.write("mysql/one-pod__pods.yml", pod("a") + "---\nkind: Node\nmetadata: { name: n }\n");
+    folder.write("mysql/two.yaml", pod("a"));
+    let objects = read_isolated(&folder.0, Path::new("mysql")).unwrap();
+    let keys: Vec<String> =
+        objects.pods.iter().map(|pod| crate::api::Object::key(pod).to_string()).collect();
+    assert_eq!(keys, ["mysql-one-pod-pods/a", "mysql-two/a"]);
+    assert_eq!(&*objects.nodes[0].metadata.namespace, "");
+
+    let both = pod("a") + "---\n" + &pod("a").replace("name: a", "name: a\n  namespace: db");
+    folder.write("both.yaml", both);
+    let error = read_isolated(&folder.0, Path::new("both.yaml")).unwrap_err();
+    assert!(matches!(error, InputError::Duplicate(_)), "{error}");
+}
+
+#[test]
+fn the_name_of_a_namespace_is_a_label_as_dns_has_it() {
+    let check = |path: &str, expected: &str| assert_eq!(&*namespace_of(path), expected, "{path}");
+    check("pxc/Some_Test__pvc.v2.yml", "pxc-some-test-pvc-v2");
+    check("a.yaml.gz", "a");
+    let long = format!("{}.yml", "word-".repeat(20));
+    let (one, other) = (namespace_of(&long), namespace_of(&format!("x-{long}")));
+    assert!(one.len() <= 63 && one.starts_with("word-word-"), "{one}");
+    assert_ne!(one[one.len() - 8..], other[other.len() - 8..]);
+}

@@ -5,7 +5,7 @@ use crate::api;
 use crate::model::{PodKey, Quantity, Selector, SelectorError, Str};
 
 /// Says on a claim that its binding is complete.
-const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
+pub const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
 /// Says on a claim for which node its volume is to be made.
 pub const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 /// Names the class in the place of the field, in objects of old.

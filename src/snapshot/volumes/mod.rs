@@ -22,14 +22,14 @@ use rustc_hash::FxHashMap;
 use self::assumed::Assumed;
 use self::attached::Attached;
 pub use self::attached::{NodeAttached, VolumeId};
-pub use self::claim::{ClaimInfo, SELECTED_NODE};
+pub use self::claim::{BIND_COMPLETED, ClaimInfo, SELECTED_NODE};
 pub use self::decision::ClaimDecision;
 use self::disks::Disks;
 pub use self::in_tree::{InTree, Plugin};
 pub use self::pod_volumes::{Disk, Exclusive, PodVolume};
 pub use self::storage::{AttachmentInfo, CapacityInfo, ClassInfo, DriverInfo, NodeDrivers};
 pub use self::view::VolumesView;
-pub use self::volume::{VolumeInfo, VolumeSource};
+pub use self::volume::{BOUND_BY_CONTROLLER, VolumeInfo, VolumeSource};
 use super::{NodeIndex, PodInfo};
 use crate::model::{PodKey, Quantity, Str};
 

@@ -7,7 +7,7 @@ use crate::api::storage::ClaimRef;
 use crate::model::{Labels, NodeTerms, PodKey, Quantity, Str};
 
 /// Says on a volume that no person has chosen its claim.
-const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
+pub const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
 
 /// A volume, decoded once.
 #[derive(Clone, Debug, PartialEq)]
