@@ -27,6 +27,8 @@ pub enum Event {
     CsiNode(Change<api::CsiNode>),
     CsiStorageCapacity(Change<api::CsiStorageCapacity>),
     VolumeAttachment(Change<api::VolumeAttachment>),
+    PlacementPolicy(Change<api::PlacementPolicy>),
+    ClusterPlacementPolicy(Change<api::ClusterPlacementPolicy>),
     /// Every kind has been listed once. Nothing is decided before this.
     Synced,
     /// The lease is ours for this term, won or renewed; none while it is not. A shell that elects
