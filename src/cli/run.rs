@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use serde::Deserialize;
 
 use super::FOUND;
 use super::leader::{LeaderFlags, candidacy};
 use crate::config::{self, ConfigError, EffectiveConfiguration, SchedulerConfiguration};
 use crate::framework::Registry;
 use crate::kubernetes::{self, DaemonError, Options, Recording};
+use crate::placement::{Declaration, Topology};
 use crate::plugins::registry;
 use crate::scheduler::Scheduler;
 use crate::scheduler::recording::Header;
@@ -61,6 +63,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         http_port: args.http_port,
         record: args.record.map(|path| Recording { path, header }),
         candidacy: configuration.leader_election.as_ref().map(candidacy),
+        topology: topology(&configuration)?,
     };
     match kubernetes::run(scheduler, options) {
         Ok(decisions_hash) => {
@@ -88,6 +91,15 @@ fn configuration(
     };
     leader.apply(&mut configuration.leader_election);
     config::resolve(&configuration, &registry.catalog())
+}
+
+/// The failure domains of the configuration, as it hands them to the plugins that know them.
+fn topology(configuration: &EffectiveConfiguration) -> anyhow::Result<Topology> {
+    let mut args = configuration.profiles.iter().flat_map(|profile| profile.args.values());
+    match args.find_map(|args| args.get("infrastructure")) {
+        Some(declared) => Ok(Topology::new(&Declaration::deserialize(declared)?)?),
+        None => Ok(Topology::default()),
+    }
 }
 
 fn announce(configuration: &EffectiveConfiguration) {

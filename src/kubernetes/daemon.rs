@@ -31,9 +31,11 @@ use super::owner::{Ended, Inbox, Outbox, Owner};
 use super::permit::Tenure;
 use super::recorder::Recorder;
 use super::reports::Reports;
+use super::statuses::Statuses;
 use crate::lease::Settings;
 use crate::metrics;
 use crate::model::Str;
+use crate::placement::Topology;
 use crate::scheduler::recording::Header;
 use crate::scheduler::{Event, Scheduler};
 
@@ -55,6 +57,8 @@ pub struct Options {
     pub record: Option<Recording>,
     /// None if nobody else can be there.
     pub candidacy: Option<Candidacy>,
+    /// By which failure domains the statuses of policies are worked out.
+    pub topology: Topology,
 }
 
 /// How to become the one of several processes that schedules: the durations are checked already.
@@ -148,6 +152,7 @@ async fn schedule(scheduler: Scheduler, options: Options) -> Result<String, Daem
         synced: BTreeSet::new(),
         confirmed: BTreeSet::new(),
         term: None,
+        statuses: Statuses::new(options.topology),
     };
     let standings = standings.clone();
     start_feeds(&Desk { client: clients.reading, out, health, clock, standings });

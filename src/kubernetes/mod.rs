@@ -17,6 +17,7 @@ mod recorder;
 mod reports;
 mod requests;
 mod series;
+mod statuses;
 mod wire;
 
 pub use daemon::{Candidacy, DaemonError, Options, Recording, run};

@@ -16,6 +16,7 @@ use super::health::{Health, Kind, TURN_MAX};
 use super::recorder::Recorder;
 use super::reports::Reports;
 use super::requests;
+use super::statuses::Statuses;
 use crate::lease::Term;
 use crate::model::Instant;
 use crate::scheduler::{Credit, Effect, Event, Op, Reply, Scheduler};
@@ -53,6 +54,7 @@ pub(super) struct Owner {
     pub(super) confirmed: BTreeSet<Kind>,
     /// The term that the core knows of.
     pub(super) term: Option<Term>,
+    pub(super) statuses: Statuses,
 }
 
 /// How it ended.
@@ -83,6 +85,7 @@ impl Owner {
                 return Ended::Lost;
             }
             wake = self.advance();
+            self.report_policies();
             self.health.turned(self.clock.now());
         }
         let settled = self.end().await;
@@ -180,6 +183,23 @@ impl Owner {
             self.outbox.send(effect);
         }
         wake
+    }
+
+    /// Has statuses of policies written that have changed, while this process leads.
+    fn report_policies(&mut self) {
+        let now = self.clock.now();
+        let leads = match &self.inbox.standings {
+            Some(_) => self.term.is_some_and(|term| !term.is_over(now)),
+            None => true,
+        };
+        if leads && self.health.all_synced() {
+            // Times of conditions are written in whole seconds.
+            let wall = jiff::Timestamp::now();
+            let wall = jiff::Timestamp::from_second(wall.as_second()).unwrap_or(wall);
+            for patch in self.statuses.due(&self.scheduler, now, wall) {
+                self.outbox.reports.add_policy(patch);
+            }
+        }
     }
 
     /// Decides nothing more. Waits for the answers to open calls, so that no binding is left in

@@ -4,6 +4,8 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 #[cfg(feature = "kubernetes")]
+mod admission;
+#[cfg(feature = "kubernetes")]
 mod api_decoding;
 mod check_config;
 mod contract;
@@ -16,4 +18,6 @@ mod docs;
 mod end_to_end;
 #[cfg(feature = "kubernetes")]
 mod leader_election;
+#[cfg(feature = "kubernetes")]
+mod policies;
 mod tidy;

@@ -33,7 +33,7 @@ use serde_json::json;
 
 pub use audit::AuditEntry;
 pub use cluster::Cluster;
-pub use objects::{node, pod};
+pub use objects::{PodBuilder, node, pod};
 pub use pool::borrow;
 pub use process::{Process, Signal};
 pub use programs::KUBERNETES_VERSION;
