@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::definition::{Definition, InitialPrimary, Primaries, Remedy, Role, Source};
+use super::definition::{Definition, InitialPrimary, Remedy, Role, Source};
 use super::rule::{Rule, RuleError, RuleName};
+use crate::api::Primaries;
 use crate::model::{LabelSelector, SelectorError, Str};
 
 /// One operator.
@@ -23,7 +24,7 @@ pub struct Preset {
 }
 
 /// One kind of group that the operator makes.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Part {
     pub name: Str,
@@ -62,7 +63,7 @@ pub struct Label {
     pub value: Str,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum InitialPrimaryName {
     #[default]
