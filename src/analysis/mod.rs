@@ -1,3 +1,4 @@
 //! Questions asked of a cluster's picture, and of recorded decisions.
 
+pub mod audit;
 pub mod conformance;

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::error::{DecodeError, ObjectName, Place};
 use super::typed;
+use crate::api::disruption::PodDisruptionBudget;
 use crate::api::meta::Object;
 use crate::api::node::Node;
 use crate::api::pod::Pod;
@@ -47,6 +48,7 @@ pub struct Objects {
     pub csi_nodes: Vec<CsiNode>,
     pub csi_storage_capacities: Vec<CsiStorageCapacity>,
     pub volume_attachments: Vec<VolumeAttachment>,
+    pub pod_disruption_budgets: Vec<PodDisruptionBudget>,
     /// How many objects of other kinds there were.
     pub other: BTreeMap<Str, usize>,
     places: BTreeMap<(&'static str, PodKey), Place>,
@@ -99,6 +101,7 @@ impl Objects {
         move_list::<CsiNode>(self, &mut other);
         move_list::<CsiStorageCapacity>(self, &mut other);
         move_list::<VolumeAttachment>(self, &mut other);
+        move_list::<PodDisruptionBudget>(self, &mut other);
         for (kind, count) in other.other {
             *self.other.entry(kind).or_default() += count;
         }
@@ -189,6 +192,7 @@ fn reader_of(group: Option<&str>, kind: &str) -> Option<Add> {
         CsiNode::KIND => (CsiNode::GROUP, add::<CsiNode>),
         CsiStorageCapacity::KIND => (CsiStorageCapacity::GROUP, add::<CsiStorageCapacity>),
         VolumeAttachment::KIND => (VolumeAttachment::GROUP, add::<VolumeAttachment>),
+        PodDisruptionBudget::KIND => (PodDisruptionBudget::GROUP, add::<PodDisruptionBudget>),
         _ => return None,
     };
     // Custom resources reuse these names in groups of their own. Workloads of clusters before
@@ -275,4 +279,5 @@ listed! {
     CsiNode: csi_nodes,
     CsiStorageCapacity: csi_storage_capacities,
     VolumeAttachment: volume_attachments,
+    PodDisruptionBudget: pod_disruption_budgets,
 }
