@@ -1,7 +1,9 @@
 //! The command line: one file per subcommand, wiring only.
 
+mod audit;
 mod bench;
 mod check_config;
+mod cluster;
 mod conformance;
 mod faults;
 #[cfg(feature = "kubernetes")]
@@ -31,6 +33,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Says which single failure takes which quorum, of a dump or of a cluster that is only read.
+    Audit(audit::Args),
     /// Reads a configuration file and prints which plugins run where.
     CheckConfig(check_config::Args),
     /// Measures how fast the core decides.
@@ -59,6 +63,7 @@ pub enum Output {
 impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
+            Command::Audit(args) => audit::run(&args),
             Command::CheckConfig(args) => check_config::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Conformance(args) => conformance::run(&args),

@@ -12,6 +12,7 @@ mod feed;
 mod health;
 mod http;
 mod lease;
+mod listing;
 mod owner;
 mod permit;
 mod recorder;
@@ -22,3 +23,4 @@ mod shadow;
 mod wire;
 
 pub use daemon::{Candidacy, DaemonError, Options, Recording, run};
+pub use listing::{ListError, list_cluster};
