@@ -7,7 +7,7 @@ use anyhow::Context;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width};
 
 use super::cluster::{ClusterArgs, snapshot};
-use super::{FOUND, Output, new_table, print, print_json};
+use super::{FOUND, Output, TEXT_COLUMNS, new_table, print, print_json};
 use crate::analysis::audit::{
     Finding, GroupReport, IfLost, LevelReport, Loss, Question, Report, audit,
 };
@@ -15,9 +15,6 @@ use crate::groups::built_in;
 use crate::model::Str;
 use crate::placement::{HOST, RACK, ZONE};
 use crate::sim::infrastructure::read_topology;
-
-/// The text fits a terminal of this width.
-const TEXT_COLUMNS: u16 = 100;
 
 /// So many rows of a table stand in the text.
 const ROWS_SHOWN_MAX: usize = 20;
@@ -120,11 +117,8 @@ fn summary(report: &Report) -> String {
 fn if_lost_text(if_lost: &IfLost) -> String {
     let lost = if_lost.lost.join(", ");
     let groups = &if_lost.groups;
-    let mut text = format!(
-        "\nWithout {lost} ({} hosts): {} quorums are lost.\n",
-        if_lost.hosts,
-        groups.len()
-    );
+    let mut text =
+        format!("\nWithout {lost} ({} hosts): {} quorums are lost.\n", if_lost.hosts, groups.len());
     for group in groups.iter().take(ROWS_SHOWN_MAX) {
         text += &format!(
             "  {} loses {} of {} voters, {} may be gone\n",

@@ -5,6 +5,7 @@ mod bench;
 mod check_config;
 mod cluster;
 mod conformance;
+mod explain;
 mod faults;
 #[cfg(feature = "kubernetes")]
 mod leader;
@@ -22,6 +23,9 @@ use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 pub const FOUND: u8 = 1;
 /// Exit code for bad input or usage.
 pub const BAD_INPUT: u8 = 2;
+
+/// Text with long sentences in it fits a terminal of this width.
+const TEXT_COLUMNS: u16 = 100;
 
 /// A secondary Kubernetes scheduler that keeps databases quorate.
 #[derive(Debug, Parser)]
@@ -41,6 +45,8 @@ enum Command {
     Bench(bench::Args),
     /// Compares our decisions with recorded decisions of kube-scheduler.
     Conformance(conformance::Args),
+    /// Says why a pod goes where it goes, or nowhere, and what would unblock it.
+    Explain(explain::Args),
     /// Runs a recording of the daemon again and compares what comes out.
     Replay(replay::Args),
     /// Schedules a cluster: watches its pods and binds those that name one of our profiles.
@@ -67,6 +73,7 @@ impl Cli {
             Command::CheckConfig(args) => check_config::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Conformance(args) => conformance::run(&args),
+            Command::Explain(args) => explain::run(&args),
             Command::Replay(args) => replay::run(&args),
             #[cfg(feature = "kubernetes")]
             Command::Run(args) => run::run(args),

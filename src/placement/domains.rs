@@ -129,9 +129,9 @@ impl LevelDomains {
         others.difference_with(nodes);
         let touched: BTreeSet<Domain> =
             others.iter().filter_map(|node| self.column.domain(node)).collect();
-        let unused = touched.into_iter().filter(|domain| {
-            self.column.nodes(*domain).iter().all(|node| others.contains(*node))
-        });
+        let unused = touched
+            .into_iter()
+            .filter(|domain| self.column.nodes(*domain).iter().all(|node| others.contains(*node)));
         u32::try_from(self.column.len() - unused.count()).unwrap_or(u32::MAX)
     }
 

@@ -45,9 +45,8 @@ pub fn read_topology(
 }
 
 fn parse(text: &str, path: &Path) -> Result<Topology, InfrastructureFileError> {
-    let syntax = |problem: String| {
-        InfrastructureFileError::Syntax { path: path.to_owned(), problem }
-    };
+    let syntax =
+        |problem: String| InfrastructureFileError::Syntax { path: path.to_owned(), problem };
     let file: Value = serde_saphyr::from_str(text).map_err(|error| syntax(error.to_string()))?;
     let Value::Object(mut fields) = file else {
         return Err(syntax(format!("expected an object of kind {KIND}")));
@@ -68,10 +67,8 @@ fn parse(text: &str, path: &Path) -> Result<Topology, InfrastructureFileError> {
             field: error.path().to_string(),
             problem: error.inner().to_string(),
         })?;
-    Topology::new(&declaration).map_err(|source| InfrastructureFileError::Declaration {
-        path: path.to_owned(),
-        source,
-    })
+    Topology::new(&declaration)
+        .map_err(|source| InfrastructureFileError::Declaration { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

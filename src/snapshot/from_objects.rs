@@ -6,7 +6,7 @@ use super::volumes::{
     AttachmentInfo, CapacityInfo, ClaimInfo, ClassInfo, DriverInfo, NodeDrivers, VolumeInfo,
 };
 use super::{NodeInfo, PodInfo, Snapshot};
-use crate::api::{Object, Objects};
+use crate::api::{self, Object, Objects};
 
 impl Snapshot {
     /// The cluster that these objects make up. Pods that have ended hold nothing.
@@ -17,7 +17,7 @@ impl Snapshot {
         snapshot.set_owners(objects);
         snapshot.set_storage(objects);
         let pods = objects.pods.iter().filter(|pod| !pod.is_terminal());
-        for pod in pods.map(|pod| Arc::new(PodInfo::new(pod))) {
+        for pod in pods.map(|pod| Arc::new(PodInfo::of_object(pod))) {
             if !pod.node_name.is_empty() {
                 let node = pod.node_name.clone();
                 snapshot.place(pod, &node);
@@ -70,5 +70,16 @@ impl Snapshot {
             let name = &attachment.metadata.name;
             volumes.set_attachment(name, AttachmentInfo::new(attachment));
         }
+    }
+}
+
+impl PodInfo {
+    /// A pod of a dump. Those of manifests have no uid; their name stands in for it.
+    pub fn of_object(pod: &api::Pod) -> Self {
+        let mut info = Self::new(pod);
+        if info.uid.is_empty() {
+            info.uid = info.key.to_string().into();
+        }
+        info
     }
 }

@@ -241,8 +241,7 @@ impl<'a> Findings<'a> {
             true => String::new(),
             false => format!("; so does that of {}", words::names(&also)),
         };
-        let severity =
-            if &*first.level.key == HOST { Severity::Critical } else { Severity::High };
+        let severity = if &*first.level.key == HOST { Severity::Critical } else { Severity::High };
         let moved = first.voters.iter().rev().find(|member| !member.membership.primary.is_one());
         self.add(Finding {
             text: format!(

@@ -94,12 +94,9 @@ pub(super) fn if_lost(
                 }
                 declared.push(name);
             }
-            Loss::Labelled { key, value } => hosts.union_with(&labelled(
-                question,
-                domains,
-                loss,
-                (key, value),
-            )?),
+            Loss::Labelled { key, value } => {
+                hosts.union_with(&labelled(question, domains, loss, (key, value))?)
+            }
         }
     }
     hosts.union_with(&question.topology.infrastructure.killed_by(question.view, &declared));

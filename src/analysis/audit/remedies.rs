@@ -25,7 +25,12 @@ impl<'a> Remedies<'a> {
     }
 
     /// How to get a better placement at a level.
-    pub(super) fn spread(&self, counted: &Counted<'_>, level: &str, moved: Option<&Member>) -> String {
+    pub(super) fn spread(
+        &self,
+        counted: &Counted<'_>,
+        level: &str,
+        moved: Option<&Member>,
+    ) -> String {
         let spread = "whenUnsatisfiable: DoNotSchedule";
         let constraint = match (
             counted.definition.remedy.get(TOPOLOGY_SPREAD),
@@ -33,9 +38,9 @@ impl<'a> Remedies<'a> {
         ) {
             (Some(field), _) => format!("{field} with topologyKey {level}, maxSkew 1, {spread}"),
             (None, Some(field)) => format!("{field} over {level}"),
-            (None, None) => format!(
-                "topologySpreadConstraints with topologyKey {level}, maxSkew 1, {spread}"
-            ),
+            (None, None) => {
+                format!("topologySpreadConstraints with topologyKey {level}, maxSkew 1, {spread}")
+            }
         };
         let then = moved.map_or_else(String::new, |member| {
             format!("; then delete pod {} so that it is placed anew", member.pod.key.name)

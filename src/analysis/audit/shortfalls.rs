@@ -24,7 +24,10 @@ pub(super) fn missing(counted: &Counted<'_>) -> Option<Finding> {
         (Severity::Critical, format!("{needed} are needed, so that there is no quorum"))
     } else if exposed {
         let more = standing.tolerance + 1;
-        (Severity::High, format!("the loss of {more} more takes the quorum ({})", words::rule(counted)))
+        (
+            Severity::High,
+            format!("the loss of {more} more takes the quorum ({})", words::rule(counted)),
+        )
     } else {
         (Severity::Medium, format!("{} may still be gone", standing.tolerance))
     };
