@@ -3,6 +3,7 @@
 
 mod amounts;
 pub mod decode;
+pub mod disruption;
 pub mod meta;
 pub mod node;
 pub mod pod;
@@ -15,6 +16,7 @@ pub mod workload;
 
 pub(crate) use amounts::amounts;
 pub use decode::{DecodeError, Format, Objects, decode};
+pub use disruption::PodDisruptionBudget;
 pub use meta::{Object, ObjectMeta, OwnerReference};
 pub use node::{ContainerImage, Node, NodeSpec, NodeStatus};
 pub use pod::{

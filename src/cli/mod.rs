@@ -1,9 +1,12 @@
 //! The command line: one file per subcommand, wiring only.
 
+mod audit;
 mod bench;
 mod check_config;
+mod cluster;
 mod conformance;
 mod crds;
+mod explain;
 mod faults;
 #[cfg(feature = "kubernetes")]
 mod leader;
@@ -23,6 +26,9 @@ pub const FOUND: u8 = 1;
 /// Exit code for bad input or usage.
 pub const BAD_INPUT: u8 = 2;
 
+/// Text with long sentences in it fits a terminal of this width.
+const TEXT_COLUMNS: u16 = 100;
+
 /// A secondary Kubernetes scheduler that keeps databases quorate.
 #[derive(Debug, Parser)]
 #[command(name = "quorate", version, about)]
@@ -33,6 +39,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Says which single failure takes which quorum, of a dump or of a cluster that is only read.
+    Audit(audit::Args),
     /// Reads a configuration file and prints which plugins run where.
     CheckConfig(check_config::Args),
     /// Measures how fast the core decides.
@@ -43,6 +51,8 @@ enum Command {
     Crds,
     /// Lists what is known of each database operator's pods.
     Presets(presets::Args),
+    /// Says why a pod goes where it goes, or nowhere, and what would unblock it.
+    Explain(explain::Args),
     /// Runs a recording of the daemon again and compares what comes out.
     Replay(replay::Args),
     /// Schedules a cluster: watches its pods and binds those that name one of our profiles.
@@ -65,11 +75,13 @@ pub enum Output {
 impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
+            Command::Audit(args) => audit::run(&args),
             Command::CheckConfig(args) => check_config::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Conformance(args) => conformance::run(&args),
             Command::Crds => crds::run(),
             Command::Presets(args) => presets::run(&args),
+            Command::Explain(args) => explain::run(&args),
             Command::Replay(args) => replay::run(&args),
             #[cfg(feature = "kubernetes")]
             Command::Run(args) => run::run(args),

@@ -12,6 +12,7 @@ mod feed;
 mod health;
 mod http;
 mod lease;
+mod listing;
 mod owner;
 mod permit;
 mod recorder;
@@ -23,3 +24,4 @@ mod statuses;
 mod wire;
 
 pub use daemon::{Candidacy, DaemonError, Options, Recording, run};
+pub use listing::{ListError, list_cluster};

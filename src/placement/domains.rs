@@ -1,5 +1,6 @@
 //! Failure domains as kill sets: for every domain, the hosts that die with it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::infrastructure::{Declaration, Infrastructure, InfrastructureError, LevelDeclaration};
@@ -121,12 +122,17 @@ impl LevelDomains {
         self.column.value(domain).cloned().unwrap_or_default()
     }
 
-    /// How many domains have one of these nodes.
+    /// How many domains have one of these nodes. Mostly nearly all nodes are among them, so that
+    /// the others are looked at.
     pub fn count(&self, nodes: &NodeSet) -> u32 {
-        let domains = self.column.domains();
-        let used = domains
-            .filter(|domain| self.column.nodes(*domain).iter().any(|node| nodes.contains(*node)));
-        u32::try_from(used.count()).unwrap_or(u32::MAX)
+        let mut others = self.column.holders().clone();
+        others.difference_with(nodes);
+        let touched: BTreeSet<Domain> =
+            others.iter().filter_map(|node| self.column.domain(node)).collect();
+        let unused = touched
+            .into_iter()
+            .filter(|domain| self.column.nodes(*domain).iter().all(|node| others.contains(*node)));
+        u32::try_from(self.column.len() - unused.count()).unwrap_or(u32::MAX)
     }
 
     pub fn domain(&self, node: NodeIndex) -> Option<Domain> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::domains::{FailureDomains, LevelDomains};
 use super::quota::Quota;
 use crate::groups::{Definition, GroupKey, Mode, Rule};
-use crate::model::Str;
+use crate::model::{Str, Taint};
 use crate::snapshot::{DomainSums, Group, NodeIndex, NodeSet, SizeSource, View};
 
 /// A group, counted.
@@ -133,17 +133,25 @@ pub fn levels_of<'a>(
 /// The nodes that members of a group could run on, as far as taints tell: those without taints
 /// that keep pods away, and those with no other such taints than nodes that members stand on.
 pub fn eligible(view: &View<'_>, group: &Group) -> NodeSet {
-    let hard = |node: NodeIndex| {
-        let taints = view.nodes().info(node).taints.iter();
-        taints.filter(|taint| !is_passing(&taint.key) && is_hard(&taint.effect))
-    };
+    let nodes = view.nodes();
     let borne: BTreeSet<(&Str, &Str)> = group
         .members
         .values()
-        .flat_map(|member| hard(member.node).map(|taint| (&taint.key, &taint.value)))
+        .flat_map(|member| hard(&nodes.info(member.node).taints))
+        .map(|taint| (&taint.key, &taint.value))
         .collect();
-    let nodes = view.nodes().present().iter();
-    nodes.filter(|node| hard(*node).all(|t| borne.contains(&(&t.key, &t.value)))).collect()
+    let mut eligible = nodes.present().clone();
+    for same in nodes.taint_groups() {
+        if hard(&same.taints).any(|taint| !borne.contains(&(&taint.key, &taint.value))) {
+            eligible.difference_with(&same.nodes);
+        }
+    }
+    eligible
+}
+
+/// The taints that keep pods away for good.
+fn hard(taints: &[Taint]) -> impl Iterator<Item = &Taint> {
+    taints.iter().filter(|taint| !is_passing(&taint.key) && is_hard(&taint.effect))
 }
 
 fn is_hard(effect: &str) -> bool {

@@ -7,6 +7,7 @@ pub mod core_bench;
 pub mod expand;
 pub mod experiment;
 pub mod faults;
+pub mod infrastructure;
 pub mod input;
 pub mod openb;
 pub mod report;

@@ -44,6 +44,8 @@ pub struct Group {
     pub members: BTreeMap<Str, Member>,
     /// How many members its StatefulSets ask for.
     pub wanted: u32,
+    /// What the templates of those make of members to come.
+    planned: Option<Arc<Definition>>,
 }
 
 #[derive(Clone, Debug)]
@@ -66,7 +68,8 @@ pub enum SizeSource {
 impl Group {
     /// The definition of most members; all have the same but while a policy changes.
     pub fn definition(&self) -> Option<&Arc<Definition>> {
-        self.members.values().next().map(|member| &member.membership.definition)
+        let member = self.members.values().next();
+        member.map(|member| &member.membership.definition).or(self.planned.as_ref())
     }
 
     /// The members that vote.
@@ -245,10 +248,11 @@ impl Groups {
             })
         });
         let voting = memberships.into_iter().flatten().filter(|membership| membership.voter);
-        set.wanted = voting.map(|membership| membership.key).collect();
-        for group in &set.wanted {
-            let group = self.by_key.entry(group.clone()).or_default();
+        for membership in voting {
+            let group = self.by_key.entry(membership.key.clone()).or_default();
             group.wanted = group.wanted.saturating_add(set.replicas);
+            group.planned = Some(membership.definition);
+            set.wanted.push(membership.key);
         }
         self.sets.insert(key, set);
     }

@@ -2,6 +2,7 @@
 //! and counters that are corrected with every change instead of being counted anew.
 
 mod columns;
+mod from_objects;
 pub mod groups;
 mod matches;
 mod node_info;

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::error::{DecodeError, ObjectName, Place};
 use super::typed;
+use crate::api::disruption::PodDisruptionBudget;
 use crate::api::meta::Object;
 use crate::api::node::Node;
 use crate::api::pod::Pod;
@@ -50,6 +51,7 @@ pub struct Objects {
     pub volume_attachments: Vec<VolumeAttachment>,
     pub placement_policies: Vec<PlacementPolicy>,
     pub cluster_placement_policies: Vec<ClusterPlacementPolicy>,
+    pub pod_disruption_budgets: Vec<PodDisruptionBudget>,
     /// How many objects of other kinds there were.
     pub other: BTreeMap<Str, usize>,
     places: BTreeMap<(&'static str, PodKey), Place>,
@@ -104,6 +106,7 @@ impl Objects {
         move_list::<VolumeAttachment>(self, &mut other);
         move_list::<PlacementPolicy>(self, &mut other);
         move_list::<ClusterPlacementPolicy>(self, &mut other);
+        move_list::<PodDisruptionBudget>(self, &mut other);
         for (kind, count) in other.other {
             *self.other.entry(kind).or_default() += count;
         }
@@ -220,6 +223,7 @@ fn reader_of(group: Option<&str>, kind: &str) -> Option<Add> {
         ClusterPlacementPolicy::KIND => {
             (ClusterPlacementPolicy::GROUP, add::<ClusterPlacementPolicy>)
         }
+        PodDisruptionBudget::KIND => (PodDisruptionBudget::GROUP, add::<PodDisruptionBudget>),
         _ => return None,
     };
     // Custom resources reuse these names in groups of their own. Workloads of clusters before
@@ -313,4 +317,5 @@ listed! {
     VolumeAttachment: volume_attachments,
     PlacementPolicy: placement_policies,
     ClusterPlacementPolicy: cluster_placement_policies,
+    PodDisruptionBudget: pod_disruption_budgets,
 }
