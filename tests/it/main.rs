@@ -5,6 +5,8 @@
 
 #[cfg(feature = "kubernetes")]
 mod api_decoding;
+#[cfg(feature = "kubernetes")]
+mod api_model;
 mod check_config;
 mod contract;
 #[cfg(feature = "kubernetes")]
