@@ -114,7 +114,8 @@ impl Cache {
         PodChange::Changed { old, new }
     }
 
-    /// An answer has shown that a pod is gone or has ended: a watch that lags must not bring it back.
+    /// An answer has shown that a pod is gone or has ended: a watch that lags must not bring it
+    /// back.
     pub fn note_gone(&mut self, key: PodKey, uid: Str) {
         self.told_gone.insert(key, uid);
     }

@@ -1,5 +1,6 @@
 //! `quorate run`: the daemon that schedules a cluster.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,9 +45,9 @@ pub struct Args {
     cache_audit_interval: GoDuration,
     /// Decide beside the schedulers of the cluster, tell how often they did the same, and write
     /// nothing at all. The first profile decides for the pods of the schedulers that are named.
-    #[arg(long, value_name = "SCHEDULER", num_args = 0.., require_equals = true,
-        value_delimiter = ',', conflicts_with = "record")]
-    shadow: Option<Vec<String>>,
+    #[arg(long, value_name = "SCHEDULERS", num_args = 0..=1, require_equals = true,
+        default_missing_value = "", conflicts_with = "record")]
+    shadow: Option<String>,
     /// Chooses among nodes of equal score.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -114,13 +115,14 @@ fn configuration(
 }
 
 /// The first profile takes the name of each scheduler that is shadowed, if there are any.
-fn take_names(configuration: &mut EffectiveConfiguration, names: &[String]) {
+fn take_names(configuration: &mut EffectiveConfiguration, names: &str) {
+    let names: BTreeSet<&str> =
+        names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
     let Some(first) = configuration.profiles.first().filter(|_| !names.is_empty()).cloned() else {
         return;
     };
-    let named =
-        |name: &String| EffectiveProfile { scheduler_name: (&**name).into(), ..first.clone() };
-    configuration.profiles = names.iter().map(named).collect();
+    let named = |name: &str| EffectiveProfile { scheduler_name: name.into(), ..first.clone() };
+    configuration.profiles = names.into_iter().map(named).collect();
 }
 
 fn names(configuration: &EffectiveConfiguration) -> Vec<Str> {

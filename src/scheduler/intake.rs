@@ -13,8 +13,8 @@ use crate::planted::{Bug, planted};
 use crate::snapshot::{NodeInfo, PodInfo};
 
 impl Scheduler {
-    /// Takes in what the watch shows of a pod. Of one that an answer has shown to be gone or to have
-    /// ended it has nothing new to tell but the end.
+    /// Takes in what the watch shows of a pod. Of one that an answer has shown to be gone or to
+    /// have ended it has nothing new to tell but the end.
     pub(super) fn on_pod(&mut self, change: Change<api::Pod>, now: Instant) {
         let key = key_of(&change);
         match &change {

@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(&*answer.pod.unwrap().status.nominated_node_name, "n1");
         check_refused(&mut server, &bind("default/a", "1", "n1"), 409);
         check_refused(&mut server, &fence("default/a", "1", "n2"), 409);
-        check_refused(&mut server, &fence("other", "2", "n2"), 409);
+        check_refused(&mut server, &fence("other", "2", "n2"), 422);
         check_refused(&mut ApiServer::default(), &fence("default/a", "1", "n1"), 404);
     }
 

@@ -36,6 +36,10 @@ pub fn rule(op: &Op, pod: Option<&api::Pod>) -> Ruling {
     if matches!(op, Op::Record { .. }) {
         return Ruling::Unchanged;
     }
+    // What is no name of a node is an error that has no name either, before anything is looked at.
+    if matches!(op, Op::Bind { node, .. } if node.is_empty()) {
+        return Ruling::Refused(500);
+    }
     // A write about a claim or a volume is not about a pod.
     let Some(pod) = pod.filter(|_| !matches!(op, Op::Write { .. })) else {
         return Ruling::Refused(404);
@@ -76,10 +80,14 @@ fn bind(pod: &api::Pod, uid: &Str, version: &Str, node: &Str) -> Ruling {
     Ruling::Changed(Box::new(pod))
 }
 
-/// Changes a pod's status under preconditions. A change that changes nothing makes no version.
+/// Changes a pod's status under preconditions. A change that changes nothing makes no version. A
+/// version is compared first; a uid that differs then counts as an attempt to change it.
 fn update(old: &api::Pod, uid: &Str, version: &Str, change: impl FnOnce(&mut api::Pod)) -> Ruling {
-    if differs(uid, &old.metadata.uid) || differs(version, &old.metadata.resource_version) {
+    if differs(version, &old.metadata.resource_version) {
         return Ruling::Refused(409);
+    }
+    if differs(uid, &old.metadata.uid) {
+        return Ruling::Refused(422);
     }
     let mut new = old.clone();
     change(&mut new);

@@ -7,6 +7,8 @@
 mod admission;
 #[cfg(feature = "kubernetes")]
 mod api_decoding;
+#[cfg(feature = "kubernetes")]
+mod api_model;
 mod bad_input;
 #[cfg(feature = "kubernetes")]
 mod chaos;
@@ -22,8 +24,6 @@ mod docs;
 mod end_to_end;
 #[cfg(feature = "kubernetes")]
 mod leader_election;
-mod policies;
-#[cfg(feature = "kubernetes")]
 mod policies;
 #[cfg(feature = "kubernetes")]
 #[allow(dead_code, reason = "the longer scenarios run on demand: examples/chaos")]

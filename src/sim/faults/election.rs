@@ -37,9 +37,9 @@ impl LeaseObject {
             Request::Create(_) if self.record.is_some() => Answer::Conflict,
             Request::Create(draft) => self.write(draft, now),
             Request::Update { resource_version, draft } => {
-                if self.record.is_none() {
-                    Answer::Missing
-                } else if **resource_version == *self.version.to_string() {
+                // A lease that is gone is made by its update, whatever version that names.
+                let gone = self.record.is_none();
+                if gone || **resource_version == *self.version.to_string() {
                     self.write(draft, now)
                 } else {
                     Answer::Conflict
@@ -122,7 +122,8 @@ mod tests {
             |version: &str| Request::Update { resource_version: version.into(), draft: draft("b") };
         let now = Instant(7);
         assert_eq!(lease.call(&Request::Get, now), Answer::Missing);
-        assert_eq!(lease.call(&update("1"), now), Answer::Missing);
+        let made = LeaseObject::default().call(&update("1"), now);
+        assert!(matches!(made, Answer::Found(lease) if &*lease.record.holder == "b"));
         let created = lease.call(&Request::Create(draft("a")), now);
         assert!(matches!(created, Answer::Found(lease) if &*lease.record.holder == "a"));
         assert_eq!(lease.call(&Request::Create(draft("b")), now), Answer::Conflict);

@@ -63,16 +63,24 @@ impl ApiModel {
         Ok(())
     }
 
-    /// Somebody deletes a pod: one that may run gets time to end, others are gone at once.
+    /// Somebody deletes a pod: one that may run gets time to end, others are gone at once. The
+    /// deletion is written down first, also where it takes no time.
     pub fn delete(&mut self, key: &PodKey, at_once: bool) -> Result<(), Refused> {
-        let pod = self.pod(key).ok_or(NOT_FOUND)?;
-        if at_once || pod.spec.node_name.is_empty() || pod.is_terminal() {
-            self.history.remove(Writer::Other, Kind::Pods, key);
+        let mut pod = self.pod(key).ok_or(NOT_FOUND)?.clone();
+        let going = pod.metadata.deletion_timestamp.is_some();
+        let gone = at_once || pod.spec.node_name.is_empty() || pod.is_terminal();
+        if going && !gone {
             return Ok(());
         }
-        self.change(key, |pod| {
-            pod.metadata.deletion_timestamp.get_or_insert(jiff::Timestamp::UNIX_EPOCH);
-        })
+        if !going {
+            pod.metadata.deletion_timestamp = Some(jiff::Timestamp::UNIX_EPOCH);
+            pod.metadata.generation += 1;
+        }
+        self.put(pod);
+        if gone {
+            self.history.remove(Writer::Other, Kind::Pods, key);
+        }
+        Ok(())
     }
 
     /// Carries out a call of the scheduler.

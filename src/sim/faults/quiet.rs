@@ -19,6 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LIVE_WITHIN: Duration = Duration::from_secs(60);
 /// Within this time every pod that fits nowhere is tried once more, and may be told a new reason.
 const SETTLE: Duration = Duration::from_secs(310);
+/// A write is shown to everybody within this time: watch caches lag by less.
+const SHOWN_WITHIN: Duration = Duration::from_secs(5);
+/// So often a check waits for writes to be shown, at most.
+const WAITS_MAX: u32 = 12;
 /// How long nothing more may be written or listed then.
 const QUIET: Duration = Duration::from_secs(600);
 
@@ -31,6 +35,7 @@ impl World<'_> {
         }
         self.heal();
         self.run_until(self.now.plus(PATIENCE).plus(LIVE_WITHIN))?;
+        self.let_writes_be_shown()?;
         self.check_end();
         self.run_until(self.now.plus(SETTLE))?;
         let (writes, lists) = (self.writes_by_us, self.lists_read());
@@ -42,6 +47,18 @@ impl World<'_> {
         }
         if listed > 0 {
             self.checker.report("L4", format!("{listed} lists in a quiet cluster"), &[]);
+        }
+        Ok(())
+    }
+
+    /// A pod that is told its reason at this very moment is no difference.
+    fn let_writes_be_shown(&mut self) -> Result<(), ProfileError> {
+        for _ in 0..WAITS_MAX {
+            let written = self.history.revision();
+            self.run_until(self.now.plus(SHOWN_WITHIN))?;
+            if self.history.revision() == written {
+                break;
+            }
         }
         Ok(())
     }
