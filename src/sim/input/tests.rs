@@ -151,7 +151,7 @@ fn what_unpacks_to_more_than_the_limit_is_not_unpacked() {
 #[test]
 fn what_each_file_has_gets_a_namespace_called_after_the_file() {
     let folder = Folder::new("isolated");
-    folder.write("mysql/one-pod__pods.yml", pod("a") + "---\nkind: Node\nmetadata: { name: n }\n");
+    folder.write("mysql/one-pod__pods.yml", pod("a") + "---\nkind: Node\nmetadata: { name: n1 }\n");
     folder.write("mysql/two.yaml", pod("a"));
     let objects = read_isolated(&folder.0, Path::new("mysql")).unwrap();
     let keys: Vec<String> =
