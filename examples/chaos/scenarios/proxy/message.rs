@@ -92,8 +92,8 @@ mod tests {
 
     #[test]
     fn messages_are_read_one_after_the_other_and_changed_in_one_header() {
-        let text = "POST /a HTTP/1.1\r\nContent-Length: 3\r\nconnection: x\r\n\r\nabcGET /b HTTP/1.1\
-                    \r\n\r\n";
+        let first = "POST /a HTTP/1.1\r\nContent-Length: 3\r\nconnection: x\r\n\r\nabc";
+        let text = format!("{first}GET /b HTTP/1.1\r\n\r\n");
         let mut from = BufReader::new(text.as_bytes());
         let first = Message::read_request(&mut from).unwrap().unwrap();
         assert_eq!((first.first_line(), &first.body[..]), ("POST /a HTTP/1.1", &b"abc"[..]));
