@@ -33,8 +33,8 @@ impl Framework {
                 Prepared::Reject(status) => return Err(CycleError::of_status(name, &status)),
                 Prepared::Ready(stage) => stage,
             };
-            let same = stage.same_for_all().filter(|_| columns.is_none());
-            if let Some(score) = same {
+            let same = contained(name, || stage.same_for_all())?;
+            if let Some(score @ 0..=SCORE_MAX) = same.filter(|_| columns.is_none()) {
                 totals.iter_mut().for_each(|total| *total += weight * score);
                 continue;
             }

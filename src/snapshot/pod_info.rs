@@ -1,6 +1,6 @@
 //! A pod in the form in which decisions read it.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::terms::PodTerms;
 use super::volumes::{Exclusive, PodVolume};
@@ -50,13 +50,19 @@ pub struct HostPort {
     pub port: i32,
 }
 
+/// What pods without a spec or without terms share: a placed pod would be half as large again if
+/// each had its own.
+static NO_SPEC: LazyLock<Arc<api::PodSpec>> = LazyLock::new(Arc::default);
+static NO_TERMS: LazyLock<Arc<PodTerms>> = LazyLock::new(Arc::default);
+
 impl PodInfo {
     pub fn new(pod: &api::Pod) -> Self {
         let pending = pod.spec.node_name.is_empty();
         let spec = match pending {
             true => Arc::new(pod.spec.clone()),
-            false => Arc::default(),
+            false => NO_SPEC.clone(),
         };
+        let terms = PodTerms::compile(pod.spec.affinity.as_ref(), &pod.metadata.namespace);
         Self {
             key: api::Object::key(pod),
             uid: pod.metadata.uid.clone(),
@@ -72,7 +78,7 @@ impl PodInfo {
             requests: requests::requests(pod),
             scored_requests: pending.then(|| Box::new(requests::scored_requests(pod))),
             usage: requests::usage(pod),
-            terms: Arc::new(PodTerms::compile(pod.spec.affinity.as_ref(), &pod.metadata.namespace)),
+            terms: if terms.is_empty() { NO_TERMS.clone() } else { Arc::new(terms) },
             host_ports: host_ports(&pod.spec),
             volumes: PodVolume::of_pod(pod),
             spec,

@@ -148,8 +148,11 @@ fn preferred(
 
 /// The list, or none of it and one more error.
 fn read<T>(list: Result<Vec<T>, SelectorError>, name: &str, errors: &mut Vec<String>) -> Vec<T> {
-    list.unwrap_or_else(|error| {
+    let mut list = list.unwrap_or_else(|error| {
         errors.push(format!("{name}: {error}"));
         Vec::new()
-    })
+    });
+    // Most lists have one term, and stay as long as their pod.
+    list.shrink_to_fit();
+    list
 }

@@ -84,6 +84,9 @@ pub fn score(plugin: &dyn SetPlugin, pod: PodBuilder, snapshot: &Snapshot) -> Sc
             stage.score(&mut raw);
             let mut normalized = raw.clone();
             stage.normalize(&mut normalized);
+            if let Some(same) = stage.same_for_all() {
+                assert!(normalized.iter().all(|score| *score == same), "{normalized:?}");
+            }
             Scored::Scores { raw, normalized }
         }
     }
