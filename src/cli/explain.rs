@@ -42,7 +42,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let registry = registry();
     let configuration = configuration(args, &registry)?;
     let mut objects = args.cluster.read()?;
-    let missing = missing_pods(&mut objects);
+    let missing = missing_pods(&mut objects)?;
     objects.pods.extend(missing);
     let (pods, classes) = (&mut objects.pods, &objects.priority_classes);
     pods.iter_mut().for_each(|pod| admit(pod, classes));
