@@ -5,6 +5,7 @@
 
 #[cfg(feature = "kubernetes")]
 mod api_decoding;
+mod audit;
 mod bad_input;
 #[cfg(feature = "kubernetes")]
 mod chaos;
