@@ -59,7 +59,9 @@ fn six_nodes() -> Vec<api::Node> {
 }
 
 fn cluster(nodes: Vec<api::Node>, pods: Vec<api::Pod>) -> Objects {
-    Objects { nodes, pods, ..Objects::default() }
+    let mut objects = Objects::default();
+    (objects.nodes, objects.pods) = (nodes, pods);
+    objects
 }
 
 fn report_with(objects: &Objects, declaration: &str, lost: &[Loss]) -> Result<Report, LossError> {
