@@ -9,6 +9,7 @@ mod admission;
 mod api_decoding;
 #[cfg(feature = "kubernetes")]
 mod api_model;
+mod audit;
 mod bad_input;
 #[cfg(feature = "kubernetes")]
 mod chaos;
