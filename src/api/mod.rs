@@ -6,6 +6,7 @@ pub mod decode;
 pub mod meta;
 pub mod node;
 pub mod pod;
+pub mod policy;
 pub mod priority_class;
 pub mod requests;
 pub mod storage;
@@ -20,6 +21,10 @@ pub use pod::{
     Affinity, Container, ContainerPort, ContainerStatus, NodeAffinity, Pod, PodAffinity,
     PodAffinityTerm, PodCondition, PodSpec, PodStatus, ResourceList, ResourceRequirements,
     SchedulingGate, TopologySpreadConstraint, WeightedPodAffinityTerm,
+};
+pub use policy::{
+    ClusterPlacementPolicy, LevelRule, Mode, PlacementPolicy, PlacementPolicySpec,
+    PlacementPolicyStatus, PolicyKeys, Primaries,
 };
 pub use priority_class::PriorityClass;
 pub use storage::{

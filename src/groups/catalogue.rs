@@ -7,10 +7,10 @@ use rustc_hash::FxHashMap;
 
 use super::definition::{Definition, InitialPrimary, Source};
 use super::membership::{GroupKey, Membership, Primary};
-use super::policy::{ClusterPlacementPolicy, PlacementPolicy, Policy, PolicyError};
+use super::policy::{Check, Policy, PolicyError};
 use super::preset::{Preset, PresetError};
 use super::rule::Rule;
-use crate::api::OwnerReference;
+use crate::api::{ClusterPlacementPolicy, OwnerReference, PlacementPolicy};
 use crate::model::{Labels, Str};
 
 /// What is looked at to find a pod's groups: a pod, or the template of pods to come.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::rule::Rule;
+use crate::api::{LevelRule, Primaries};
 use crate::model::{Operator, Requirement, Selector, Str};
 
 /// One kind of group, from a preset, a policy or a StatefulSet.
@@ -92,33 +93,3 @@ pub enum InitialPrimary {
 
 /// The fields of the operator's custom resource that set things right, by what they are for.
 pub type Remedy = BTreeMap<Str, Str>;
-
-/// How to spread at one level.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct LevelRule {
-    /// The label of the nodes, or the name of a declared kind of domain.
-    pub key: Str,
-    #[serde(default)]
-    pub mode: Mode,
-}
-
-/// What happens where a level cannot be kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-pub enum Mode {
-    /// The member waits.
-    Required,
-    /// The member goes where the narrower levels are kept, and the group is reported as degraded.
-    #[default]
-    Preferred,
-}
-
-/// What becomes of predicted primaries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-pub enum Primaries {
-    /// They are spread over hosts and domains.
-    #[default]
-    Balance,
-    /// They are placed as any other member.
-    Ignore,
-}

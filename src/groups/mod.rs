@@ -14,14 +14,14 @@ mod rule;
 mod tests;
 
 pub use catalogue::{Candidate, Catalogue, ordinal};
-pub use definition::{
-    Definition, InitialPrimary, LevelRule, Mode, Primaries, Remedy, Role, Source,
-};
+pub use definition::{Definition, InitialPrimary, Remedy, Role, Source};
 pub use membership::{GroupKey, Membership, Primary};
-pub use policy::{
-    ClusterPlacementPolicy, MEMBERS_MAX, PlacementPolicy, PlacementPolicySpec, PolicyError,
-    PolicyKeys,
-};
+pub use policy::{LEVELS_MAX, MEMBERS_MAX, PolicyError};
 pub use preset::{Preset, PresetError, Verification};
 pub use presets::{built_in, built_in_catalogue};
 pub use rule::{Rule, RuleError};
+
+pub use crate::api::{
+    ClusterPlacementPolicy, LevelRule, Mode, PlacementPolicy, PlacementPolicySpec, PolicyKeys,
+    Primaries,
+};

@@ -1,10 +1,8 @@
-//! `PlacementPolicy` and `ClusterPlacementPolicy`: what the owners of a cluster say themselves.
+//! Policies checked, and laid over what presets say.
 
-use serde::{Deserialize, Serialize};
-
-use super::definition::{Definition, LevelRule, Primaries, Source};
+use super::definition::{Definition, InitialPrimary, Role, Source};
 use super::rule::{Rule, RuleError, RuleName};
-use crate::api::{Object, ObjectMeta};
+use crate::api::{ClusterPlacementPolicy, PlacementPolicy, PlacementPolicySpec};
 use crate::model::{LabelSelector, Selector, SelectorError, Str};
 
 /// A policy may name this many levels; there are not as many kinds of failure domains.
@@ -12,65 +10,6 @@ pub const LEVELS_MAX: usize = 8;
 
 /// A group may have this many members.
 pub const MEMBERS_MAX: u32 = 1024;
-
-/// Placement of the groups of one namespace.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PlacementPolicy {
-    pub metadata: ObjectMeta,
-    pub spec: PlacementPolicySpec,
-}
-
-/// Placement of the groups of all namespaces, or of those that are selected.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ClusterPlacementPolicy {
-    pub metadata: ObjectMeta,
-    pub spec: PlacementPolicySpec,
-}
-
-/// What a policy says. What it leaves out stays as the preset has it.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PlacementPolicySpec {
-    /// The pods.
-    pub selector: LabelSelector,
-    /// Their namespaces, for a ClusterPlacementPolicy; without it all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub namespace_selector: Option<LabelSelector>,
-    pub keys: PolicyKeys,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rule: Option<Str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub replication_factor: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub needed: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub desired_size: Option<u32>,
-    /// The levels to spread over. They are given up from the first to the last, except for those
-    /// that are required.
-    pub levels: Vec<LevelRule>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_members: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub primaries: Option<Primaries>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scatter_width: Option<u32>,
-}
-
-/// The labels of the pods that say what they are.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PolicyKeys {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cluster: Option<Str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub part: Vec<Str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub member: Option<Str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rack: Option<Str>,
-}
 
 /// Why a policy cannot be used. It is left out as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -92,91 +31,65 @@ pub(super) struct Policy {
     pub selector: Selector,
     pub namespaces: Selector,
     rule: Option<Rule>,
+    role: Option<Role>,
+    initial_primary: Option<InitialPrimary>,
+    voters: Option<Selector>,
     spec: PlacementPolicySpec,
 }
 
-impl PlacementPolicy {
-    pub(super) fn check(&self) -> Result<Policy, PolicyError> {
-        let mut policy = self.spec.check(Source::Policy(self.metadata.name.clone()))?;
+/// What can be checked.
+pub(super) trait Check {
+    fn check(&self) -> Result<Policy, PolicyError>;
+}
+
+impl Check for PlacementPolicy {
+    fn check(&self) -> Result<Policy, PolicyError> {
+        if self.spec.namespace_selector.is_some() {
+            let expected = "none: a PlacementPolicy is about its own namespace";
+            return Err(invalid("namespaceSelector", "a selector".to_owned(), expected));
+        }
+        let mut policy = Policy::new(&self.spec, Source::Policy(self.metadata.name.clone()))?;
         policy.namespace = Some(self.metadata.namespace.clone());
         Ok(policy)
     }
 }
 
-impl ClusterPlacementPolicy {
-    pub(super) fn check(&self) -> Result<Policy, PolicyError> {
-        self.spec.check(Source::ClusterPolicy(self.metadata.name.clone()))
-    }
-}
-
-impl PlacementPolicySpec {
-    fn check(&self, source: Source) -> Result<Policy, PolicyError> {
-        let compile = |field, selector: &LabelSelector| {
-            selector.compile().map_err(|source| PolicyError::Selector { field, source })
-        };
-        let namespaces = match &self.namespace_selector {
-            Some(selector) => compile("namespaceSelector", selector)?,
-            None => Selector::everything(),
-        };
-        let rule = self.rule.as_ref().map(|name| self.rule(name)).transpose()?;
-        if rule.is_none() && (self.replication_factor.is_some() || self.needed.is_some()) {
-            return Err(RuleError::UnwantedFactor.into());
-        }
-        self.check_numbers()?;
-        Ok(Policy {
-            source,
-            namespace: None,
-            selector: compile("selector", &self.selector)?,
-            namespaces,
-            rule,
-            spec: self.clone(),
-        })
-    }
-
-    fn rule(&self, name: &Str) -> Result<Rule, PolicyError> {
-        let known = match &**name {
-            "majority" => RuleName::Majority,
-            "nMinusOne" => RuleName::NMinusOne,
-            "replicationFactor" => RuleName::ReplicationFactor,
-            "mastersMajority" => RuleName::MastersMajority,
-            "untolerant" => RuleName::Untolerant,
-            _ => {
-                let expected = "majority, nMinusOne, replicationFactor, mastersMajority or \
-                                untolerant";
-                return Err(invalid("rule", format!("{name:?}"), expected));
-            }
-        };
-        Ok(Rule::from_parts(known, self.replication_factor, self.needed)?)
-    }
-
-    fn check_numbers(&self) -> Result<(), PolicyError> {
-        let numbers = [
-            ("desiredSize", self.desired_size),
-            ("maxMembers", self.max_members),
-            ("scatterWidth", self.scatter_width),
-        ];
-        for (field, number) in numbers {
-            if let Some(number) = number.filter(|number| !(1..=MEMBERS_MAX).contains(number)) {
-                let expected = format!("a number from 1 to {MEMBERS_MAX}");
-                return Err(invalid(field, number.to_string(), &expected));
-            }
-        }
-        if self.levels.len() > LEVELS_MAX {
-            let expected = format!("at most {LEVELS_MAX} levels");
-            return Err(invalid("levels", self.levels.len().to_string(), &expected));
-        }
-        for (index, level) in self.levels.iter().enumerate() {
-            let twice = self.levels[..index].iter().any(|other| other.key == level.key);
-            if level.key.is_empty() || twice {
-                let field = format!("levels[{index}].key");
-                return Err(invalid(&field, format!("{:?}", level.key), "a key of its own"));
-            }
-        }
-        Ok(())
+impl Check for ClusterPlacementPolicy {
+    fn check(&self) -> Result<Policy, PolicyError> {
+        Policy::new(&self.spec, Source::ClusterPolicy(self.metadata.name.clone()))
     }
 }
 
 impl Policy {
+    fn new(spec: &PlacementPolicySpec, source: Source) -> Result<Self, PolicyError> {
+        let compile = |field, selector: &LabelSelector| {
+            selector.compile().map_err(|source| PolicyError::Selector { field, source })
+        };
+        let selector = compile("selector", &spec.selector)?;
+        if selector.is_everything() {
+            let expected = "a label that the members have and other pods have not";
+            return Err(invalid("selector", "{}".to_owned(), expected));
+        }
+        let namespaces = match &spec.namespace_selector {
+            Some(selector) => compile("namespaceSelector", selector)?,
+            None => Selector::everything(),
+        };
+        let voters = spec.voters.as_ref().map(|voters| compile("voters", voters)).transpose()?;
+        check_numbers(spec)?;
+        check_levels(spec)?;
+        Ok(Self {
+            source,
+            namespace: None,
+            selector,
+            namespaces,
+            rule: rule(spec)?,
+            role: role(spec)?,
+            initial_primary: initial_primary(spec)?,
+            voters,
+            spec: spec.clone(),
+        })
+    }
+
     /// Whether the policy is about pods of this namespace.
     pub fn covers(&self, namespace: &Str, labels: &crate::model::Labels) -> bool {
         match &self.namespace {
@@ -209,6 +122,12 @@ impl Policy {
             },
             member: or(&spec.keys.member, &base.member),
             rack: or(&spec.keys.rack, &base.rack),
+            role: self.role.clone().or_else(|| base.role.clone()),
+            initial_primary: match &self.initial_primary {
+                Some(own) => own.clone(),
+                None => base.initial_primary.clone(),
+            },
+            voters: self.voters.clone().or_else(|| base.voters.clone()),
             rule: self.rule.unwrap_or(base.rule),
             desired_size: spec.desired_size.or(base.desired_size),
             levels: levels.clone(),
@@ -220,34 +139,89 @@ impl Policy {
     }
 }
 
+/// The rule, where the policy states one.
+fn rule(spec: &PlacementPolicySpec) -> Result<Option<Rule>, PolicyError> {
+    let known = match spec.rule.as_deref() {
+        None if spec.replication_factor.is_some() || spec.needed.is_some() => {
+            return Err(RuleError::UnwantedFactor.into());
+        }
+        None => return Ok(None),
+        Some("majority") => RuleName::Majority,
+        Some("nMinusOne") => RuleName::NMinusOne,
+        Some("replicationFactor") => RuleName::ReplicationFactor,
+        Some("mastersMajority") => RuleName::MastersMajority,
+        Some("untolerant") => RuleName::Untolerant,
+        Some(name) => {
+            let expected = "majority, nMinusOne, replicationFactor, mastersMajority or untolerant";
+            return Err(invalid("rule", format!("{name:?}"), expected));
+        }
+    };
+    Ok(Some(Rule::from_parts(known, spec.replication_factor, spec.needed)?))
+}
+
+fn role(spec: &PlacementPolicySpec) -> Result<Option<Role>, PolicyError> {
+    let Some(role) = &spec.role else { return Ok(None) };
+    if role.key.is_empty() {
+        return Err(invalid("role.key", "\"\"".to_owned(), "the label with the role"));
+    }
+    if role.primary.is_empty() {
+        return Err(invalid("role.primary", "[]".to_owned(), "the values of a primary"));
+    }
+    Ok(Some(Role { key: role.key.clone(), primary: role.primary.clone() }))
+}
+
+fn initial_primary(spec: &PlacementPolicySpec) -> Result<Option<InitialPrimary>, PolicyError> {
+    let label = spec.initial_primary_label.as_ref();
+    match (spec.initial_primary.as_deref(), label) {
+        (None, None) => Ok(None),
+        (Some("none"), None) => Ok(Some(InitialPrimary::None)),
+        (Some("ordinal0"), None) => Ok(Some(InitialPrimary::Ordinal0)),
+        (Some("label"), Some(label)) if !label.key.is_empty() => {
+            let (key, value) = (label.key.clone(), label.value.clone());
+            Ok(Some(InitialPrimary::Label { key, value }))
+        }
+        (Some("none" | "ordinal0" | "label") | None, _) => {
+            let expected = "a label with initialPrimary: label, and none otherwise";
+            let value = label.map_or("none".to_owned(), |label| format!("{:?}", label.key));
+            Err(invalid("initialPrimaryLabel", value, expected))
+        }
+        (Some(name), _) => {
+            let expected = "none, ordinal0 or label";
+            Err(invalid("initialPrimary", format!("{name:?}"), expected))
+        }
+    }
+}
+
+fn check_numbers(spec: &PlacementPolicySpec) -> Result<(), PolicyError> {
+    let numbers = [
+        ("desiredSize", spec.desired_size),
+        ("maxMembers", spec.max_members),
+        ("scatterWidth", spec.scatter_width),
+    ];
+    for (field, number) in numbers {
+        if let Some(number) = number.filter(|number| !(1..=MEMBERS_MAX).contains(number)) {
+            let expected = format!("a number from 1 to {MEMBERS_MAX}");
+            return Err(invalid(field, number.to_string(), &expected));
+        }
+    }
+    Ok(())
+}
+
+fn check_levels(spec: &PlacementPolicySpec) -> Result<(), PolicyError> {
+    if spec.levels.len() > LEVELS_MAX {
+        let expected = format!("at most {LEVELS_MAX} levels");
+        return Err(invalid("levels", spec.levels.len().to_string(), &expected));
+    }
+    for (index, level) in spec.levels.iter().enumerate() {
+        let twice = spec.levels[..index].iter().any(|other| other.key == level.key);
+        if level.key.is_empty() || twice {
+            let field = format!("levels[{index}].key");
+            return Err(invalid(&field, format!("{:?}", level.key), "a key of its own"));
+        }
+    }
+    Ok(())
+}
+
 fn invalid(field: &str, value: String, expected: &str) -> PolicyError {
     PolicyError::Invalid { field: field.to_owned(), value, expected: expected.to_owned() }
-}
-
-impl Object for PlacementPolicy {
-    const KIND: &'static str = "PlacementPolicy";
-    const GROUP: &'static str = "quorate.dev";
-    const NAMESPACED: bool = true;
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
-}
-
-impl Object for ClusterPlacementPolicy {
-    const KIND: &'static str = "ClusterPlacementPolicy";
-    const GROUP: &'static str = "quorate.dev";
-    const NAMESPACED: bool = false;
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
 }

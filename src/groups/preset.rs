@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::definition::{Definition, InitialPrimary, Primaries, Remedy, Role, Source};
+use super::definition::{Definition, InitialPrimary, Remedy, Role, Source};
 use super::rule::{Rule, RuleError, RuleName};
+use crate::api::Primaries;
 use crate::model::{LabelSelector, SelectorError, Str};
 
 /// One operator.

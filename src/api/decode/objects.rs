@@ -12,6 +12,7 @@ use super::typed;
 use crate::api::meta::Object;
 use crate::api::node::Node;
 use crate::api::pod::Pod;
+use crate::api::policy::{ClusterPlacementPolicy, PlacementPolicy};
 use crate::api::priority_class::PriorityClass;
 use crate::api::storage::{
     CsiDriver, CsiNode, CsiStorageCapacity, PersistentVolume, PersistentVolumeClaim, StorageClass,
@@ -47,6 +48,8 @@ pub struct Objects {
     pub csi_nodes: Vec<CsiNode>,
     pub csi_storage_capacities: Vec<CsiStorageCapacity>,
     pub volume_attachments: Vec<VolumeAttachment>,
+    pub placement_policies: Vec<PlacementPolicy>,
+    pub cluster_placement_policies: Vec<ClusterPlacementPolicy>,
     /// How many objects of other kinds there were.
     pub other: BTreeMap<Str, usize>,
     places: BTreeMap<(&'static str, PodKey), Place>,
@@ -99,6 +102,8 @@ impl Objects {
         move_list::<CsiNode>(self, &mut other);
         move_list::<CsiStorageCapacity>(self, &mut other);
         move_list::<VolumeAttachment>(self, &mut other);
+        move_list::<PlacementPolicy>(self, &mut other);
+        move_list::<ClusterPlacementPolicy>(self, &mut other);
         for (kind, count) in other.other {
             *self.other.entry(kind).or_default() += count;
         }
@@ -189,6 +194,10 @@ fn reader_of(group: Option<&str>, kind: &str) -> Option<Add> {
         CsiNode::KIND => (CsiNode::GROUP, add::<CsiNode>),
         CsiStorageCapacity::KIND => (CsiStorageCapacity::GROUP, add::<CsiStorageCapacity>),
         VolumeAttachment::KIND => (VolumeAttachment::GROUP, add::<VolumeAttachment>),
+        PlacementPolicy::KIND => (PlacementPolicy::GROUP, add::<PlacementPolicy>),
+        ClusterPlacementPolicy::KIND => {
+            (ClusterPlacementPolicy::GROUP, add::<ClusterPlacementPolicy>)
+        }
         _ => return None,
     };
     // Custom resources reuse these names in groups of their own. Workloads of clusters before
@@ -275,4 +284,6 @@ listed! {
     CsiNode: csi_nodes,
     CsiStorageCapacity: csi_storage_capacities,
     VolumeAttachment: volume_attachments,
+    PlacementPolicy: placement_policies,
+    ClusterPlacementPolicy: cluster_placement_policies,
 }
