@@ -36,6 +36,8 @@ pub enum ClusterEvent<'a> {
     NodeRested,
     /// A Service or a controller of pods came, went or changed.
     OwnerChanged,
+    /// A policy came, went or changed, and with it replica groups.
+    PolicyChanged,
     /// Something about claims, volumes and drivers.
     Storage(StorageEvent<'a>),
 }
@@ -90,6 +92,7 @@ impl ClusterEvent<'_> {
             Self::NamespaceChanged => "NamespaceUpdate",
             Self::NodeRested => "NodeRested",
             Self::OwnerChanged => "ServiceUpdate",
+            Self::PolicyChanged => "quorate.dev/PlacementPolicyUpdate",
             Self::Storage(event) => event.label(),
         }
     }

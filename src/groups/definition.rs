@@ -70,6 +70,16 @@ pub enum Source {
     StatefulSet,
 }
 
+impl Source {
+    /// The name of the preset or of the policy.
+    pub fn name(&self) -> Option<&Str> {
+        match self {
+            Self::Preset(name) | Self::Policy(name) | Self::ClusterPolicy(name) => Some(name),
+            Self::StatefulSet => None,
+        }
+    }
+}
+
 /// The label with a pod's role as its operator last saw it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

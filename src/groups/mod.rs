@@ -18,7 +18,7 @@ pub use definition::{Definition, InitialPrimary, Remedy, Role, Source};
 pub use membership::{GroupKey, Membership, Primary};
 pub use policy::{LEVELS_MAX, MEMBERS_MAX, PolicyError};
 pub use preset::{Preset, PresetError, Verification};
-pub use presets::{built_in, built_in_catalogue};
+pub use presets::{built_in, built_in_catalogue, file};
 pub use rule::{Rule, RuleError};
 
 pub use crate::api::{

@@ -129,6 +129,10 @@ impl Policy {
             },
             voters: self.voters.clone().or_else(|| base.voters.clone()),
             rule: self.rule.unwrap_or(base.rule),
+            why: match self.rule {
+                Some(_) => "the policy says so".into(),
+                None => base.why.clone(),
+            },
             desired_size: spec.desired_size.or(base.desired_size),
             levels: levels.clone(),
             max_members: spec.max_members.or(base.max_members),

@@ -10,6 +10,11 @@ pub fn built_in() -> Result<Vec<Preset>, PresetError> {
     FILES.iter().map(|(name, text)| Preset::parse(name, text)).collect()
 }
 
+/// The file of a preset, as it is.
+pub fn file(name: &str) -> Option<&'static str> {
+    FILES.iter().find(|(own, _)| *own == name).map(|(_, text)| *text)
+}
+
 /// The groups that the presets know.
 pub fn built_in_catalogue() -> Catalogue {
     static PRESETS: OnceLock<Vec<Preset>> = OnceLock::new();

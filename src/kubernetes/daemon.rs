@@ -245,6 +245,25 @@ fn start_feeds(desk: &Desk) {
         CsiStorageCapacity
     );
     start!(VolumeAttachments, "/apis/storage.k8s.io/v1/volumeattachments", VolumeAttachment);
+    start_policies(desk);
+}
+
+/// The kinds of our own CustomResourceDefinitions, which need not be installed.
+fn start_policies(desk: &Desk) {
+    let own = Source {
+        kind: Kind::PlacementPolicies,
+        path: "/apis/quorate.dev/v1alpha1/placementpolicies",
+        fields: None,
+        event: Event::PlacementPolicy,
+    };
+    tokio::spawn(Feed::optional(own, desk.clone()).run());
+    let cluster = Source {
+        kind: Kind::ClusterPlacementPolicies,
+        path: "/apis/quorate.dev/v1alpha1/clusterplacementpolicies",
+        fields: None,
+        event: Event::ClusterPlacementPolicy,
+    };
+    tokio::spawn(Feed::optional(cluster, desk.clone()).run());
 }
 
 /// Runs the owner on a thread that does nothing else.

@@ -81,6 +81,8 @@ pub(super) struct Feed<T> {
     /// This process has begun to lead, and with it the search for the newest version.
     leads: bool,
     told_confirmed: bool,
+    /// The log says that the API server does not know the kind.
+    told_absent: bool,
 }
 
 impl<T> Feed<T>
@@ -99,7 +101,13 @@ where
             told_synced: false,
             leads: false,
             told_confirmed: false,
+            told_absent: false,
         }
+    }
+
+    /// The watch of a kind that the API server need not know.
+    pub(super) fn optional(source: Source<T>, desk: Desk) -> Self {
+        Self { watch: Watch::optional(), ..Self::new(source, desk) }
     }
 
     /// Runs until nobody takes the changes any more.
@@ -198,15 +206,20 @@ where
         };
         let failure = error.as_ref().map(wire::failure).unwrap_or_default();
         let error = error.map_or("no answer in time".to_owned(), |error| error.to_string());
-        tracing::warn!(kind, error, "A list or watch failed.");
         let now = self.desk.clock.now();
         self.watch.failed(now, &failure, rand::random());
+        if !self.watch.is_absent() {
+            tracing::warn!(kind, error, "A list or watch failed.");
+        }
     }
 
     /// This process leads: what its predecessor wrote last must be in the picture before anything
     /// is decided on it. A consistent list of one object says how new the picture has to be.
     async fn confirm(&mut self) {
         self.leads = true;
+        if self.watch.is_absent() {
+            return self.watch.reach(self.desk.clock.now(), None);
+        }
         let newest = match tokio::time::timeout(NEWEST_DEADLINE, self.newest_version()).await {
             Ok(Ok(version)) => Some(version),
             Ok(Err(error)) => {
@@ -253,6 +266,13 @@ where
         let kind = self.source.kind;
         if let Some(heard) = self.watch.heard() {
             self.desk.health.heard(kind, heard);
+        }
+        if self.watch.is_absent() != self.told_absent {
+            self.told_absent = self.watch.is_absent();
+            if self.told_absent {
+                let kind = kind.name();
+                tracing::info!(kind, "The API server does not know the kind; it is looked for.");
+            }
         }
         if self.watch.lists() > self.lists {
             self.lists = self.watch.lists();

@@ -29,6 +29,8 @@ pub(super) enum Kind {
     CsiNodes,
     CsiStorageCapacities,
     VolumeAttachments,
+    PlacementPolicies,
+    ClusterPlacementPolicies,
 }
 
 /// Written by the watches and by the owner, read by the endpoints.
@@ -47,7 +49,7 @@ struct Feed {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::Pods,
         Self::Nodes,
         Self::Namespaces,
@@ -62,6 +64,8 @@ impl Kind {
         Self::CsiNodes,
         Self::CsiStorageCapacities,
         Self::VolumeAttachments,
+        Self::PlacementPolicies,
+        Self::ClusterPlacementPolicies,
     ];
 
     /// The plural name, as in URLs.
@@ -81,6 +85,8 @@ impl Kind {
             Self::CsiNodes => "csinodes",
             Self::CsiStorageCapacities => "csistoragecapacities",
             Self::VolumeAttachments => "volumeattachments",
+            Self::PlacementPolicies => "placementpolicies",
+            Self::ClusterPlacementPolicies => "clusterplacementpolicies",
         }
     }
 }

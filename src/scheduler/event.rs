@@ -30,6 +30,8 @@ pub enum Event {
     /// A consistent list to compare the cache with.
     PodAudit(Audit<api::Pod>),
     NodeAudit(Audit<api::Node>),
+    PlacementPolicy(Change<api::PlacementPolicy>),
+    ClusterPlacementPolicy(Change<api::ClusterPlacementPolicy>),
     /// Every kind has been listed once. Nothing is decided before this.
     Synced,
     /// The lease is ours for this term, won or renewed; none while it is not. A shell that elects

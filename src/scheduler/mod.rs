@@ -11,6 +11,7 @@ pub mod effect;
 pub mod event;
 mod intake;
 mod leadership;
+mod policies;
 mod preparing;
 pub mod recording;
 mod report;
@@ -36,6 +37,7 @@ pub use self::effect::{Condition, Credit, Effect, EffectId, LeaseEpoch, Note, Op
 pub use self::event::{Audit, Change, Event, Reply};
 use self::leadership::Leadership;
 use self::preparing::ClaimWrites;
+pub use self::policies::Policies;
 pub use self::report::Refusal;
 use self::rest::Resting;
 use crate::cache::Cache;
@@ -77,6 +79,7 @@ pub struct Scheduler {
     /// Nodes that get no pods for a while, because their kubelets rejected some.
     resting: Resting,
     audits: Audits,
+    policies: Policies,
     decisions: Xxh3,
 }
 
@@ -97,10 +100,11 @@ impl Scheduler {
             initial: configuration.pod_initial_backoff,
             max: configuration.pod_max_backoff,
         };
+        let mut profiles = configuration.profiles.iter();
+        let knows_groups = profiles.any(|profile| profile.base == Base::Database);
+        let presets = knows_groups.then(groups::built_in_catalogue);
         let mut cache = Cache::default();
-        if configuration.profiles.iter().any(|profile| profile.base == Base::Database) {
-            cache.snapshot.set_catalogue(Some(groups::built_in_catalogue()));
-        }
+        cache.snapshot.set_catalogue(presets.clone());
         Ok(Self {
             cache,
             queue: Queue::new(first.queue_sort().clone(), backoff),
@@ -119,6 +123,7 @@ impl Scheduler {
             forbidden_pause: FORBIDDEN_PAUSE_MIN,
             resting: Resting::default(),
             audits: Audits::default(),
+            policies: Policies::over(presets),
             decisions: Xxh3::new(),
         })
     }
@@ -132,6 +137,8 @@ impl Scheduler {
             Event::Reply(reply) => self.on_reply(reply, at),
             Event::Synced => self.synced = true,
             Event::Lease(term) => self.leadership = Leadership::Elected(term),
+            Event::PlacementPolicy(change) => self.on_policy(change),
+            Event::ClusterPlacementPolicy(change) => self.on_cluster_policy(change),
             other => self.on_cluster(other, at),
         }
     }
@@ -144,6 +151,7 @@ impl Scheduler {
         credit: Credit,
         out: &mut Vec<Effect>,
     ) -> Option<Instant> {
+        self.find_groups(now);
         self.end_rests(now);
         let may_write = self.leadership.may_write(now);
         let mut binds = if may_write { credit.binds } else { 0 };

@@ -232,4 +232,8 @@ fn list_objects(world: &mut World, objects: &Objects) {
     claims.for_each(|o| world.list(Event::PersistentVolumeClaim(upsert(o))));
     let attachments = objects.volume_attachments.iter();
     attachments.for_each(|o| world.list(Event::VolumeAttachment(upsert(o))));
+    let policies = objects.placement_policies.iter();
+    policies.for_each(|o| world.list(Event::PlacementPolicy(upsert(o))));
+    let policies = objects.cluster_placement_policies.iter();
+    policies.for_each(|o| world.list(Event::ClusterPlacementPolicy(upsert(o))));
 }

@@ -27,6 +27,9 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 /// How long a watch is given to reach a version by itself before everything is listed again. Busy
 /// kinds reach it with their next event; the API server would tell an idle one within a minute.
 const REACH_WAIT: Duration = Duration::from_millis(250);
+/// How soon a kind that the API server does not know is looked for again: well before its absence
+/// would count as stale.
+const ABSENT_RETRY: Duration = Duration::from_secs(30);
 /// After so many streaming lists in a row that broke off, one list is asked for in pages.
 const BROKEN_STREAMS_MAX: u32 = 3;
 
@@ -117,6 +120,9 @@ pub struct Watch<T> {
     /// When the picture was last known to be current.
     heard: Option<Instant>,
     goal: Option<Goal>,
+    /// The API server need not know the kind. While it does not, there are no objects of it.
+    optional: bool,
+    absent: bool,
 }
 
 /// What the picture has to reach.
@@ -184,7 +190,15 @@ impl<T: Object> Watch<T> {
             lists: 0,
             heard: None,
             goal: None,
+            optional: false,
+            absent: false,
         }
+    }
+
+    /// The same for a kind that the API server may not know, such as one of a
+    /// CustomResourceDefinition.
+    pub fn optional() -> Self {
+        Self { optional: true, ..Self::new() }
     }
 
     /// What to do now.
@@ -297,6 +311,9 @@ impl<T: Object> Watch<T> {
 
     /// The request was refused, or the connection broke.
     pub fn failed(&mut self, now: Instant, failure: &Failure, random: u64) {
+        if self.optional && failure.code == 404 {
+            return self.not_known(now);
+        }
         let relist = match &self.phase {
             Phase::Due { .. } => true,
             Phase::Paging { .. } => {
@@ -335,7 +352,12 @@ impl<T: Object> Watch<T> {
 
     /// Whether everything has been listed once.
     pub fn is_synced(&self) -> bool {
-        self.lists > 0
+        self.lists > 0 || self.absent
+    }
+
+    /// Whether the API server does not know the kind.
+    pub fn is_absent(&self) -> bool {
+        self.absent
     }
 
     /// Up to where everything is among the changes; none before the first list.
@@ -348,6 +370,10 @@ impl<T: Object> Watch<T> {
     pub fn reach(&mut self, now: Instant, version: Option<Str>) {
         let by = if version.is_some() { now.plus(REACH_WAIT) } else { now };
         self.goal = Some(Goal { version, by, listing: false });
+        if self.absent {
+            // It may be known by now.
+            self.phase = Phase::Due { at: now };
+        }
         self.note_progress(false);
     }
 
@@ -387,8 +413,21 @@ impl<T: Object> Watch<T> {
         })
     }
 
+    /// The API server does not know the kind: all that was shown of it is gone.
+    fn not_known(&mut self, now: Instant) {
+        let lists = self.lists;
+        self.ledger.begin_listing();
+        self.listed(now, Str::default());
+        self.lists = lists;
+        self.absent = true;
+        // What is still to be reached needs an answer to a question that was asked after it was set.
+        let pause = if self.goal.is_some() { Duration::ZERO } else { ABSENT_RETRY };
+        self.phase = Phase::Due { at: now.plus(pause) };
+    }
+
     /// The list is complete: what it did not show is gone.
     fn listed(&mut self, now: Instant, resource_version: Str) {
+        self.absent = false;
         self.ledger.end_listing(&mut self.changes);
         self.version = resource_version;
         self.whole = false;

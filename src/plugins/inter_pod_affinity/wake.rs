@@ -31,6 +31,7 @@ pub fn may_help(pod: &PodInfo, event: &ClusterEvent<'_>) -> bool {
         ClusterEvent::NodeRemoved(_)
         | ClusterEvent::NodeRested
         | ClusterEvent::OwnerChanged
+        | ClusterEvent::PolicyChanged
         | ClusterEvent::Storage(_) => false,
     }
 }

@@ -51,6 +51,7 @@ impl Wake {
             ClusterEvent::OwnerChanged => self.defaulted && !self.constraints.is_empty(),
             ClusterEvent::NamespaceChanged
             | ClusterEvent::NodeRested
+            | ClusterEvent::PolicyChanged
             | ClusterEvent::Storage(_) => false,
         }
     }
