@@ -161,7 +161,7 @@ const CALLS: Family = Family {
 const REPORTS: Family = Family {
     name: "quorate_reports_total",
     labels: &["report", "outcome"],
-    help: "Conditions and events by outcome; dropped ones had no room.",
+    help: "Conditions, statuses of policies and events by outcome; dropped ones had no room.",
 };
 const LEADER: Family = Family {
     name: "leader_election_master_status",
@@ -379,7 +379,7 @@ pub fn call(call: &str, outcome: &str) {
     METRICS.calls.with_label_values(&[call, outcome]).inc();
 }
 
-/// A condition or an event was written, or was not.
+/// A condition, a status or an event was written, or was not.
 pub fn report(report: &str, outcome: &str) {
     METRICS.reports.with_label_values(&[report, outcome]).inc();
 }

@@ -139,7 +139,7 @@ pub enum Primaries {
 }
 
 /// What became of a policy.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PlacementPolicyStatus {
     /// The generation of the spec that this is about.

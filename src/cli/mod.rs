@@ -3,9 +3,11 @@
 mod bench;
 mod check_config;
 mod conformance;
+mod crds;
 mod faults;
 #[cfg(feature = "kubernetes")]
 mod leader;
+mod presets;
 mod replay;
 #[cfg(feature = "kubernetes")]
 mod run;
@@ -37,6 +39,10 @@ enum Command {
     Bench(bench::Args),
     /// Compares our decisions with recorded decisions of kube-scheduler.
     Conformance(conformance::Args),
+    /// Prints the CustomResourceDefinitions of PlacementPolicy and ClusterPlacementPolicy.
+    Crds,
+    /// Lists what is known of each database operator's pods.
+    Presets(presets::Args),
     /// Runs a recording of the daemon again and compares what comes out.
     Replay(replay::Args),
     /// Schedules a cluster: watches its pods and binds those that name one of our profiles.
@@ -62,6 +68,8 @@ impl Cli {
             Command::CheckConfig(args) => check_config::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Conformance(args) => conformance::run(&args),
+            Command::Crds => crds::run(),
+            Command::Presets(args) => presets::run(&args),
             Command::Replay(args) => replay::run(&args),
             #[cfg(feature = "kubernetes")]
             Command::Run(args) => run::run(args),

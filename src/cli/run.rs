@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use serde::Deserialize;
 
 use super::FOUND;
 use super::leader::{LeaderFlags, candidacy, duration};
@@ -14,6 +15,7 @@ use crate::config::{
 use crate::framework::Registry;
 use crate::kubernetes::{self, DaemonError, Options, Recording};
 use crate::model::Str;
+use crate::placement::{Declaration, Topology};
 use crate::plugins::registry;
 use crate::scheduler::Scheduler;
 use crate::scheduler::recording::Header;
@@ -81,6 +83,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         shadow: args.shadow.map(|_| names(&configuration)),
         record: args.record.map(|path| Recording { path, header }),
         candidacy: configuration.leader_election.as_ref().map(candidacy),
+        topology: topology(&configuration)?,
     };
     match kubernetes::run(scheduler, options) {
         Ok(decisions_hash) => {
@@ -130,6 +133,15 @@ fn audit_interval(text: &str) -> Result<GoDuration, String> {
         return Err(format!("it is neither 0 nor at least {AUDIT_INTERVAL_MIN}"));
     }
     Ok(interval)
+}
+
+/// The failure domains of the configuration, as it hands them to the plugins that know them.
+fn topology(configuration: &EffectiveConfiguration) -> anyhow::Result<Topology> {
+    let mut args = configuration.profiles.iter().flat_map(|profile| profile.args.values());
+    match args.find_map(|args| args.get("infrastructure")) {
+        Some(declared) => Ok(Topology::new(&Declaration::deserialize(declared)?)?),
+        None => Ok(Topology::default()),
+    }
 }
 
 fn announce(configuration: &EffectiveConfiguration) {

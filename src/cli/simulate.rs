@@ -96,6 +96,11 @@ fn text(report: &Report) -> String {
         let kinds = report.ignored.iter().map(|(kind, count)| format!("{count} {kind}"));
         text += &format!("left out of the input: {}\n", kinds.collect::<Vec<_>>().join(", "));
     }
+    for refused in &report.refused_policies {
+        let of = if refused.namespace.is_empty() { "" } else { "/" };
+        let name = format!("{}{of}{}", refused.namespace, refused.name);
+        text += &format!("left out, because it cannot be used: policy {name}: {}\n", refused.error);
+    }
     text += &format!("\n{}\n", runs_table(&report.runs).trim_fmt());
     for run in &report.runs {
         if !run.spread.is_empty() {

@@ -24,7 +24,7 @@ pub struct Preset {
 }
 
 /// One kind of group that the operator makes.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Part {
     pub name: Str,
@@ -63,7 +63,7 @@ pub struct Label {
     pub value: Str,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum InitialPrimaryName {
     #[default]

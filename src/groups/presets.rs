@@ -92,3 +92,27 @@ const FILES: &[(&str, &str)] = &[
     ("zalando-postgres", include_str!("../../config/presets/zalando-postgres.yaml")),
     ("zookeeper-operator", include_str!("../../config/presets/zookeeper-operator.yaml")),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::super::preset::VerifiedBy;
+    use super::*;
+
+    #[test]
+    fn presets_are_called_as_their_files_and_say_where_they_were_seen() {
+        for (preset, (name, text)) in built_in().unwrap().iter().zip(FILES) {
+            assert_eq!((&*preset.name, file(name)), (*name, Some(*text)));
+            let verified = &preset.verified;
+            let seen = (verified.fixture.is_some(), verified.source.is_some());
+            match verified.by {
+                VerifiedBy::Fixture => assert!(seen.0, "{name}: which fixture?"),
+                VerifiedBy::Source => assert!(seen.1, "{name}: where in the source?"),
+                VerifiedBy::None => assert_eq!(seen, (false, false), "{name}"),
+            }
+            let scheduler = &preset.scheduler;
+            let has_field = scheduler.field.is_some() || !scheduler.fields.is_empty();
+            assert!(has_field || scheduler.none || scheduler.note.is_some(), "{name}: how?");
+        }
+        assert_eq!(file("nobody"), None);
+    }
+}

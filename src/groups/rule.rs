@@ -30,7 +30,7 @@ pub enum RuleError {
 }
 
 /// The name of a rule, as files write it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RuleName {
     Majority,

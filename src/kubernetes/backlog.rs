@@ -1,10 +1,11 @@
-//! Conditions and events that wait to be written: bounded, and never in the way of a binding.
+//! Conditions, statuses and events that wait to be written: bounded, and never in the way of a binding.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use rustc_hash::FxHashMap;
 
 use super::series::Update;
+use super::statuses::PolicyPatch;
 use crate::model::{Instant, PodKey, Str};
 use crate::scheduler::{Condition, EffectId, LeaseEpoch, Note};
 
@@ -13,12 +14,13 @@ const CONDITIONS_MAX: usize = 4096;
 /// Events that wait: some seconds of bindings at full speed.
 pub(super) const EVENTS_MAX: usize = 8192;
 
-/// What waits, conditions before events, the oldest first.
+/// What waits, conditions before statuses of policies before events, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     conditions: FxHashMap<Str, Statement>,
     /// The pods of the conditions, by uid.
     order: VecDeque<Str>,
+    policies: BTreeMap<PodKey, PolicyPatch>,
     events: VecDeque<Happening>,
 }
 
@@ -51,6 +53,7 @@ pub(super) enum Written {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Job {
     Condition(Statement),
+    Policy(PolicyPatch),
     Event(Happening),
 }
 
@@ -70,6 +73,11 @@ impl Backlog {
         Some(self.conditions.remove(&oldest)?.id)
     }
 
+    /// Adds the status of a policy in the place of an older one.
+    pub(super) fn add_policy(&mut self, patch: PolicyPatch) {
+        self.policies.insert(patch.policy.clone(), patch);
+    }
+
     /// Adds an event. Returns whether the oldest one had to make room.
     pub(super) fn add_event(&mut self, happening: Happening) -> bool {
         self.events.push_back(happening);
@@ -86,6 +94,9 @@ impl Backlog {
                 return Some(Job::Condition(statement));
             }
         }
+        if let Some((_, patch)) = self.policies.pop_first() {
+            return Some(Job::Policy(patch));
+        }
         self.events.pop_front().map(Job::Event)
     }
 
@@ -99,7 +110,7 @@ impl Backlog {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.order.is_empty() && self.events.is_empty()
+        self.order.is_empty() && self.policies.is_empty() && self.events.is_empty()
     }
 }
 

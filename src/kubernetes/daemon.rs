@@ -32,9 +32,11 @@ use super::permit::Tenure;
 use super::recorder::Recorder;
 use super::reports::Reports;
 use super::shadow::Shadow;
+use super::statuses::Statuses;
 use crate::lease::Settings;
 use crate::metrics;
 use crate::model::Str;
+use crate::placement::Topology;
 use crate::scheduler::recording::Header;
 use crate::scheduler::{Event, Scheduler};
 
@@ -60,6 +62,8 @@ pub struct Options {
     pub shadow: Option<Vec<Str>>,
     /// None if nobody else can be there.
     pub candidacy: Option<Candidacy>,
+    /// By which failure domains the statuses of policies are worked out.
+    pub topology: Topology,
 }
 
 /// How to become the one of several processes that schedules: the durations are checked already.
@@ -159,6 +163,7 @@ async fn schedule(scheduler: Scheduler, options: Options) -> Result<String, Daem
         confirmed: BTreeSet::new(),
         term: None,
         shadow: options.shadow.map(Shadow::new),
+        statuses: Statuses::new(options.topology),
     };
     let standings = standings.clone();
     let audit_every = options.audit_every;
@@ -255,6 +260,7 @@ fn start_policies(desk: &Desk) {
         path: "/apis/quorate.dev/v1alpha1/placementpolicies",
         fields: None,
         event: Event::PlacementPolicy,
+        audit: None,
     };
     tokio::spawn(Feed::optional(own, desk.clone()).run());
     let cluster = Source {
@@ -262,6 +268,7 @@ fn start_policies(desk: &Desk) {
         path: "/apis/quorate.dev/v1alpha1/clusterplacementpolicies",
         fields: None,
         event: Event::ClusterPlacementPolicy,
+        audit: None,
     };
     tokio::spawn(Feed::optional(cluster, desk.clone()).run());
 }

@@ -19,6 +19,7 @@ mod reports;
 mod requests;
 mod series;
 mod shadow;
+mod statuses;
 mod wire;
 
 pub use daemon::{Candidacy, DaemonError, Options, Recording, run};

@@ -17,6 +17,7 @@ use super::recorder::Recorder;
 use super::reports::Reports;
 use super::requests;
 use super::shadow::Shadow;
+use super::statuses::Statuses;
 use crate::lease::Term;
 use crate::model::Instant;
 use crate::scheduler::{Credit, Effect, Event, Op, Reply, Scheduler};
@@ -56,6 +57,7 @@ pub(super) struct Owner {
     pub(super) term: Option<Term>,
     /// Takes the place of the outbox where nothing may be written.
     pub(super) shadow: Option<Shadow>,
+    pub(super) statuses: Statuses,
 }
 
 /// How it ended.
@@ -87,6 +89,7 @@ impl Owner {
                 return Ended::Lost;
             }
             wake = self.advance();
+            self.report_policies();
             self.health.turned(self.clock.now());
         }
         let settled = self.end().await;
@@ -202,6 +205,23 @@ impl Owner {
         let now = self.clock.now();
         while let Some(reply) = self.shadow.as_mut().and_then(|shadow| shadow.answer(now)) {
             self.observe(Event::Reply(reply));
+        }
+    }
+
+    /// Has statuses of policies written that have changed, while this process leads.
+    fn report_policies(&mut self) {
+        let now = self.clock.now();
+        let leads = match &self.inbox.standings {
+            Some(_) => self.term.is_some_and(|term| !term.is_over(now)),
+            None => true,
+        };
+        if leads && self.shadow.is_none() && self.health.all_synced() {
+            // Times of conditions are written in whole seconds.
+            let wall = jiff::Timestamp::now();
+            let wall = jiff::Timestamp::from_second(wall.as_second()).unwrap_or(wall);
+            for patch in self.statuses.due(&self.scheduler, now, wall) {
+                self.outbox.reports.add_policy(patch);
+            }
         }
     }
 

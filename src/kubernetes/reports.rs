@@ -1,4 +1,4 @@
-//! Writes conditions and events, beside the bindings and after them.
+//! Writes conditions, statuses of policies and events, beside the bindings and after them.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +17,7 @@ use super::clock::Clock;
 use super::permit::{Permit, Tenure};
 use super::requests::{self, RequestError};
 use super::series::{Action, Series};
+use super::statuses::PolicyPatch;
 use crate::metrics;
 use crate::scheduler::{EffectId, Note, Outcome, Reply};
 
@@ -114,6 +115,11 @@ impl Reports {
         self.put(&mut state, Happening { what, attempts: 0 });
     }
 
+    pub(super) fn add_policy(&self, patch: PolicyPatch) {
+        self.state().backlog.add_policy(patch);
+        self.news.notify_one();
+    }
+
     /// Waits until everything is written.
     pub(super) async fn drained(&self) {
         while !self.state().backlog.is_empty() || self.busy.load(Ordering::Acquire) > 0 {
@@ -129,6 +135,7 @@ impl Reports {
             };
             let rest = match job {
                 Job::Condition(statement) => self.write_condition(statement).await,
+                Job::Policy(patch) => self.write_policy(&patch).await,
                 Job::Event(happening) => self.write_event(happening).await,
             };
             self.busy.fetch_sub(1, Ordering::AcqRel);
@@ -163,6 +170,16 @@ impl Reports {
         let written = requests::condition(pod, uid, &statement.condition, Timestamp::now());
         let answer = self.ask("condition", written, &permit, deadline).await;
         self.reply(statement.id, answer.outcome(), answer.pod());
+        answer.is_transient()
+    }
+
+    /// Returns whether the API server needs a rest. What is not taken now comes again with the next
+    /// look.
+    async fn write_policy(&self, patch: &PolicyPatch) -> bool {
+        let written = requests::policy_status(patch);
+        let not_after = self.clock.now().plus(DEADLINE);
+        let permit = Permit::in_any_term(self.clock, &self.tenure, not_after);
+        let answer = self.ask("policy_status", written, &permit, Point::now() + DEADLINE).await;
         answer.is_transient()
     }
 

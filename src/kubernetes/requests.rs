@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Time
 use serde::Serialize;
 use serde_json::json;
 
+use super::statuses::PolicyPatch;
 use crate::framework::Write;
 use crate::model::PodKey;
 use crate::scheduler::{Condition, Note};
@@ -125,6 +126,17 @@ pub(super) fn condition(pod: &PodKey, uid: &str, condition: &Condition, now: Tim
     write(Method::PATCH, &path, STRATEGIC_MERGE_PATCH, &patch)
 }
 
+/// The whole status of a policy.
+pub(super) fn policy_status(patch: &PolicyPatch) -> Written {
+    let PolicyPatch { policy: PodKey { namespace, name }, uid, status } = patch;
+    let path = match &**namespace {
+        "" => format!("clusterplacementpolicies/{name}"),
+        namespace => format!("namespaces/{namespace}/placementpolicies/{name}"),
+    };
+    let path = format!("/apis/quorate.dev/v1alpha1/{path}/status");
+    write(Method::PATCH, &path, MERGE_PATCH, &json!({"metadata": {"uid": uid}, "status": status}))
+}
+
 /// A new event.
 pub(super) fn event(note: &Note, name: &str, instance: &str, at: Timestamp) -> Written {
     let namespace = note.pod.namespace.to_string();
@@ -215,6 +227,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::api::PlacementPolicyStatus;
 
     fn pod() -> PodKey {
         PodKey::new("shop", "db-0")
@@ -284,6 +297,25 @@ mod tests {
                 STRATEGIC_MERGE_PATCH,
                 json!({"metadata": {"uid": "u1"}, "status": {"conditions": [expected]}}),
             );
+        }
+    }
+
+    #[test]
+    fn a_status_goes_to_the_policy_of_its_kind() {
+        let patch = |namespace: &str| PolicyPatch {
+            policy: PodKey::new(namespace, "db"),
+            uid: "u1".into(),
+            status: PlacementPolicyStatus { groups: 2, ..PlacementPolicyStatus::default() },
+        };
+        let body = json!({"metadata": {"uid": "u1"}, "status": {
+            "observedGeneration": 0, "groups": 2, "members": 0, "tolerant": 0, "atRisk": 0,
+            "degraded": [], "worst": [], "conditions": [],
+        }});
+        for (namespace, path) in
+            [("shop", "namespaces/shop/placementpolicies/db"), ("", "clusterplacementpolicies/db")]
+        {
+            let head = format!("PATCH /apis/quorate.dev/v1alpha1/{path}/status");
+            check(policy_status(&patch(namespace)), &head, MERGE_PATCH, body.clone());
         }
     }
 

@@ -33,6 +33,8 @@ pub struct Report {
     pub profile: Str,
     /// How many objects of other kinds the input had, which nothing here reads.
     pub ignored: BTreeMap<Str, usize>,
+    /// Policies that are left out because they cannot be used.
+    pub refused_policies: Vec<RefusedPolicy>,
     /// Pods that were pending at the start and have a node now, over all runs.
     pub placed: usize,
     pub pending: usize,
@@ -40,6 +42,16 @@ pub struct Report {
     /// The pods that were pending at the start, of all runs in order.
     pub pods: Vec<PodReport>,
     pub runs: Vec<RunReport>,
+}
+
+/// A policy that cannot be used.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefusedPolicy {
+    /// Empty for a ClusterPlacementPolicy.
+    pub namespace: Str,
+    pub name: Str,
+    pub error: String,
 }
 
 /// One run: the experiment at one density.
@@ -115,6 +127,7 @@ impl Report {
             seed: simulation.seed,
             profile: simulation.profile(),
             ignored: simulation.ignored().clone(),
+            refused_policies: simulation.refused_policies(),
             placed: runs.iter().map(|run| run.placed).sum(),
             pending: runs.iter().map(|run| run.pending).sum(),
             decisions_hash,

@@ -9,12 +9,13 @@ use super::expand::{ExpandError, missing_pods};
 use super::experiment::{Experiment, ExperimentError, Run, Trace};
 use super::input::{InputError, read_snapshot};
 use super::openb::{self, TraceError};
-use super::report::{Report, RunReport};
+use super::report::{RefusedPolicy, Report, RunReport};
 use super::world::{Delays, World};
 use crate::api::decode::{DecodeError, Objects};
 use crate::api::{self, Object};
 use crate::config::{ConfigError, EffectiveConfiguration};
 use crate::framework::{Framework, ProfileError, Registry};
+use crate::groups::Catalogue;
 use crate::model::{Instant, Str};
 use crate::scheduler::{Change, Event, Scheduler};
 
@@ -119,6 +120,20 @@ impl Simulation {
     /// How many objects of other kinds the input has.
     pub fn ignored(&self) -> &BTreeMap<Str, usize> {
         &self.objects.other
+    }
+
+    /// The policies that cannot be used, with the reason; the namespace of a ClusterPlacementPolicy
+    /// is empty.
+    pub fn refused_policies(&self) -> Vec<RefusedPolicy> {
+        let (own, cluster) =
+            (&self.objects.placement_policies, &self.objects.cluster_placement_policies);
+        let (_, refused) = Catalogue::default().with_policies(own, cluster);
+        let refused = refused.into_iter().map(|(source, namespace, error)| RefusedPolicy {
+            namespace,
+            name: source.name().cloned().unwrap_or_default(),
+            error: error.to_string(),
+        });
+        refused.collect()
     }
 
     /// The profile that decides.

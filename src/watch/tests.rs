@@ -468,3 +468,60 @@ fn an_object_without_a_name_is_passed_over() {
     rig.event(upsert("", "u3", "101")).event(upsert("b", "u4", "102"));
     assert_eq!(rig.changes(), ["+b u4 102"]);
 }
+
+/// A rig of a kind that the API server need not know.
+fn optional() -> Rig {
+    Rig { watch: Watch::optional(), ..Rig::new() }
+}
+
+#[test]
+fn a_kind_that_is_not_known_is_synced_and_looked_for_now_and_then() {
+    let mut rig = optional();
+    assert_eq!(rig.next(), streaming());
+    rig.failed(404, "NotFound");
+    assert!(rig.watch.is_synced() && rig.watch.is_absent());
+    assert_eq!((rig.watch.lists(), rig.watch.heard()), (0, Some(Instant(0))));
+    assert_eq!(rig.next(), Step::Wait(Instant(30_000_000_000)));
+    assert_eq!(rig.pass(30_000).next(), streaming());
+    rig.event(upsert("a", "1", "5")).event(end_of_list("6"));
+    assert!(!rig.watch.is_absent());
+    assert_eq!((rig.changes(), rig.watch.lists()), (vec!["+a 1 5".to_owned()], 1));
+}
+
+#[test]
+fn what_was_shown_of_a_kind_is_gone_once_the_kind_is() {
+    let mut rig = optional();
+    rig.next();
+    rig.event(upsert("a", "1", "5")).event(end_of_list("6")).changes();
+    rig.pass(2_000).ended();
+    assert!(matches!(rig.next(), Step::Send(Request::Watch { .. })));
+    rig.failed(404, "NotFound");
+    assert_eq!(rig.changes(), ["-a 1"]);
+    assert!(rig.watch.is_absent());
+    // A kind that has to be there is asked for again at once, and nothing of it is forgotten.
+    let mut rig = Rig::synced(&[("a", "1", "5")]);
+    rig.pass(2_000).ended().next();
+    rig.failed(404, "NotFound");
+    assert_eq!(rig.changes(), [""; 0]);
+}
+
+#[test]
+fn a_goal_is_reached_by_an_answer_to_a_question_that_was_asked_after_it() {
+    let mut rig = optional();
+    rig.next();
+    rig.failed(404, "NotFound");
+    rig.watch.reach(rig.now, None);
+    assert!(!rig.watch.has_reached());
+    assert_eq!(rig.next(), streaming());
+    rig.failed(404, "NotFound");
+    assert!(rig.watch.has_reached());
+    assert!(matches!(rig.next(), Step::Wait(_)));
+    // The goal comes while the question is open: it is asked again.
+    rig.pass(30_000).next();
+    rig.watch.reach(rig.now, None);
+    rig.failed(404, "NotFound");
+    assert!(!rig.watch.has_reached());
+    assert_eq!(rig.next(), streaming());
+    rig.failed(404, "NotFound");
+    assert!(rig.watch.has_reached());
+}

@@ -313,6 +313,21 @@ fn the_role_allows_what_the_daemon_does_and_nothing_else() {
         wait_for("a write about claims", SOON, || asked("patch", resource).then_some(()));
     }
 
+    for (kind, path) in [
+        ("PlacementPolicy", "namespaces/db/placementpolicies"),
+        ("ClusterPlacementPolicy", "clusterplacementpolicies"),
+    ] {
+        let path = format!("/apis/quorate.dev/v1alpha1/{path}");
+        cluster.wait_until_served(&path);
+        let policy = json!({
+            "apiVersion": "quorate.dev/v1alpha1", "kind": kind, "metadata": {"name": "db"},
+            "spec": {"selector": {"matchLabels": {"app": "db"}}},
+        });
+        cluster.post(&path, &policy).unwrap();
+    }
+    for resource in ["placementpolicies/status", "clusterplacementpolicies/status"] {
+        wait_for(resource, SOON, || asked("patch", resource).then_some(()));
+    }
     wait_for("a renewal of the lease", SOON, || asked("update", "leases").then_some(()));
 
     // API servers that have no streaming lists are asked for ordinary ones.

@@ -4,6 +4,8 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 #[cfg(feature = "kubernetes")]
+mod admission;
+#[cfg(feature = "kubernetes")]
 mod api_decoding;
 mod bad_input;
 #[cfg(feature = "kubernetes")]
@@ -20,6 +22,8 @@ mod docs;
 mod end_to_end;
 #[cfg(feature = "kubernetes")]
 mod leader_election;
+#[cfg(feature = "kubernetes")]
+mod policies;
 #[cfg(feature = "kubernetes")]
 #[allow(dead_code, reason = "the longer scenarios run on demand: examples/chaos")]
 #[path = "../../examples/chaos/scenarios/mod.rs"]

@@ -58,6 +58,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "cache",
             "queue",
             "scheduler",
+            "analysis",
             "telemetry",
         ],
     ),

@@ -187,6 +187,29 @@ impl Cluster {
         })
     }
 
+    /// Sends any request and returns the JSON of its answer.
+    pub fn send(&self, request: http::Request<Vec<u8>>) -> kube::Result<Value> {
+        block_on(self.client.request(request))
+    }
+
+    /// Posts an object of any kind to the path of its list.
+    pub fn post(&self, path: &str, object: &Value) -> kube::Result<Value> {
+        let request = http::Request::post(path).header("Content-Type", "application/json");
+        self.send(request.body(object.to_string().into_bytes()).unwrap())
+    }
+
+    /// Gets whatever is at a path.
+    pub fn get_path(&self, path: &str) -> kube::Result<Value> {
+        self.send(http::Request::get(path).body(Vec::new()).unwrap())
+    }
+
+    /// Waits until kube-apiserver knows a path, as it does a moment after a
+    /// CustomResourceDefinition was created.
+    pub fn wait_until_served(&self, path: &str) {
+        let timeout = Duration::from_secs(ANSWER_SECONDS_MAX);
+        wait_for(path, timeout, || self.get_path(path).ok());
+    }
+
     async fn send_create<K: Object>(&self, object: &K) -> kube::Result<K> {
         let body = serde_json::to_vec(object).unwrap();
         let namespace = object.meta().namespace.as_deref().unwrap_or_default();

@@ -40,7 +40,7 @@ pub use cluster::{Cluster, block_on};
 pub use endpoints::{free_port, get};
 pub use history::{Change, History, NodeState, PodState, State};
 
-pub use objects::{node, pod};
+pub use objects::{PodBuilder, node, pod};
 pub use pool::borrow;
 pub use process::{Process, Signal};
 pub use programs::KUBERNETES_VERSION;
