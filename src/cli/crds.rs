@@ -39,7 +39,7 @@ mod tests {
         schemas.collect()
     }
 
-    /// A value with every field of the Rust type; a new field does not compile without a place here.
+    /// A value with every field of the Rust type; a new field does not compile without one here.
     fn full_spec() -> Value {
         let selector = LabelSelector {
             match_labels: [("app".into(), "db".into())].into(),

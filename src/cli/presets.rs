@@ -156,7 +156,8 @@ fn scheduler_field(field: &SchedulerField) -> String {
     match (field.none, fields.is_empty()) {
         (true, _) => "by admission".to_owned(),
         (false, true) => "-".to_owned(),
-        (false, false) => fields.join(", "),
+        (false, false) if fields.len() > 1 => format!("{}, …", fields[0]),
+        (false, false) => fields[0].to_owned(),
     }
 }
 
@@ -194,8 +195,8 @@ mod tests {
     fn presets() -> Vec<Preset> {
         let presets = PRESETS.map(|(name, scheduler)| {
             let text = format!(
-                "name: {name}\ntitle: T\nparts: [{{name: db, match: {{matchLabels: {{app: {name}}}}}, \
-                 cluster: app, rule: majority, why: w}}]\nscheduler: {scheduler}\n\
+                "name: {name}\ntitle: T\nparts:\n- {{name: db, cluster: app, rule: majority, why: w, \
+                 match: {{matchLabels: {{app: {name}}}}}}}\nscheduler: {scheduler}\n\
                  defaultPlacement: none\nverified: {{by: source, source: here}}\n"
             );
             Preset::parse(name, &text).unwrap()

@@ -39,14 +39,17 @@ pub fn manifests(preset: &Preset, stamp: &Stamp) -> Vec<Value> {
 
 fn policy(name: &str, part: &Part, stamp: &Stamp) -> Value {
     let scheduler = text(&stamp.scheduler_name);
-    let name_it = format!("Object{{spec: Object.spec{{schedulerName: {scheduler}}}}}");
-    let spread = stamp.spread.iter().filter_map(|key| spread(part, key));
-    let mutations = std::iter::once(name_it).chain(spread).map(|expression| {
-        json!({
-            "patchType": "ApplyConfiguration",
-            "applyConfiguration": {"expression": expression},
-        })
+    let name_it = json!({
+        "patchType": "ApplyConfiguration",
+        "applyConfiguration": {
+            "expression": format!("Object{{spec: Object.spec{{schedulerName: {scheduler}}}}}"),
+        },
     });
+    // An ApplyConfiguration may not write lists that are replaced as a whole, as selectors are.
+    let spread = stamp.spread.iter().filter_map(|key| spread(part, key)).map(
+        |expression| json!({"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}),
+    );
+    let mutations = std::iter::once(name_it).chain(spread);
     let unnamed = format!(
         "!has(object.spec.schedulerName) || object.spec.schedulerName == {}",
         text(DEFAULT_SCHEDULER)
@@ -108,12 +111,15 @@ fn spread(part: &Part, key: &Str) -> Option<String> {
     let keys: Vec<String> = same.iter().map(|key| text(key)).collect();
     let (key, keys) = (text(key), keys.join(", "));
     let selector = selector_expression(&part.selector, &same);
+    let constraint = format!(
+        "{object}{{maxSkew: 1, topologyKey: {key}, whenUnsatisfiable: 'DoNotSchedule', \
+         matchLabelKeys: [{keys}], labelSelector: {object}.labelSelector{selector}}}"
+    );
+    let (list, path) = ("object.spec.topologySpreadConstraints", "/spec/topologySpreadConstraints");
     Some(format!(
-        "has(object.spec.topologySpreadConstraints) && \
-         object.spec.topologySpreadConstraints.exists(c, c.topologyKey == {key}) ? Object{{}} : \
-         Object{{spec: Object.spec{{topologySpreadConstraints: [{object}{{maxSkew: 1, \
-         topologyKey: {key}, whenUnsatisfiable: 'DoNotSchedule', matchLabelKeys: [{keys}], \
-         labelSelector: {object}.labelSelector{selector}}}]}}}}"
+        "!has({list}) ? [JSONPatch{{op: 'add', path: '{path}', value: [{constraint}]}}] : \
+         {list}.exists(c, c.topologyKey == {key}) ? [] : \
+         [JSONPatch{{op: 'add', path: '{path}/-', value: {constraint}}}]"
     ))
 }
 
@@ -218,9 +224,9 @@ verified: {by: none}
     fn a_spread_constraint_counts_the_pods_of_one_group() {
         let manifests = manifests_of(&["topology.kubernetes.io/zone"]);
         let mutations = manifests[0]["spec"]["mutations"].as_array().unwrap();
-        let expression = mutations[1]["applyConfiguration"]["expression"].as_str().unwrap();
+        let expression = mutations[1]["jsonPatch"]["expression"].as_str().unwrap();
         for part in [
-            "exists(c, c.topologyKey == 'topology.kubernetes.io/zone') ? Object{} : ",
+            "exists(c, c.topologyKey == 'topology.kubernetes.io/zone') ? [] : ",
             "matchLabelKeys: ['db/cluster', 'db/shard']",
             "labelSelector{matchLabels: {'app': 'db'}, matchExpressions: [",
             "matchExpressions{key: 'tier', operator: 'NotIn', values: ['proxy', 'backup']}]}",

@@ -1,4 +1,5 @@
-//! Conditions, statuses and events that wait to be written: bounded, and never in the way of a binding.
+//! Conditions, statuses and events that wait to be written: bounded, never in the way of a
+//! binding.
 
 use std::collections::{BTreeMap, VecDeque};
 

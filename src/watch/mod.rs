@@ -5,6 +5,7 @@ mod audit;
 mod backoff;
 mod batch;
 mod change;
+mod failure;
 mod ledger;
 mod protocol;
 
@@ -12,9 +13,10 @@ pub use audit::{Audit, AuditStep, Auditor, Comparison, Finding, Reached};
 pub use backoff::{DELAY_MAX, DELAY_MIN, UNREACHABLE_DELAY_MAX};
 pub use batch::Batch;
 pub use change::Change;
+pub use failure::Failure;
 pub use ledger::is_newer;
 pub use protocol::{
-    Failure, PAGE_LIMIT, Page, RELIST_AFTER, Request, SILENCE_MAX, Step, StreamEvent, Watch,
+    PAGE_LIMIT, Page, RELIST_AFTER, Request, SILENCE_MAX, Step, StreamEvent, Watch,
 };
 
 #[cfg(test)]

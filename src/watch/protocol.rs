@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::audit::Reached;
 use super::backoff::{Backoff, DELAY_MAX, UNREACHABLE_DELAY_MAX};
 use super::ledger::{Ledger, is_newer};
-use super::{Batch, Change};
+use super::{Batch, Change, Failure};
 use crate::api::Object;
 use crate::model::{Instant, PodKey, Str};
 use crate::planted::{Bug, planted};
@@ -81,16 +81,6 @@ pub enum StreamEvent<T> {
     Error(Failure),
 }
 
-/// Why a request failed, as far as the protocol cares.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Failure {
-    /// The HTTP status, or that of an ERROR event; 0 if nobody answered.
-    pub code: u16,
-    /// The reason of the Status object, such as `Expired`.
-    pub reason: Str,
-    pub retry_after: Option<Duration>,
-}
-
 /// The list/watch protocol for one kind.
 ///
 /// ```text
@@ -149,31 +139,6 @@ enum Phase {
     /// A watch is open.
     Watching { opened: Instant, active: Instant },
 }
-
-impl Failure {
-    /// Nobody answered: no connection, or one that broke.
-    pub fn unreachable() -> Self {
-        Self::default()
-    }
-
-    pub fn with_code(code: u16, reason: &str) -> Self {
-        Self { code, reason: reason.into(), retry_after: None }
-    }
-
-    /// The version that was asked for is no longer, or not yet, in the API server's history.
-    fn is_expired(&self) -> bool {
-        self.code == 410 || matches!(&*self.reason, "Expired" | "Gone" | TOO_LARGE)
-    }
-
-    /// The request itself is not understood, so that to repeat it cannot help.
-    fn is_invalid(&self) -> bool {
-        matches!(self.code, 400 | 405 | 406 | 415 | 422 | 501)
-    }
-}
-
-/// The cause that a Status names for a version that the API server has not reached, as after a
-/// restore from a backup.
-const TOO_LARGE: &str = "ResourceVersionTooLarge";
 
 impl<T: Object> Watch<T> {
     /// Starts with a list at once.
@@ -311,7 +276,7 @@ impl<T: Object> Watch<T> {
 
     /// The request was refused, or the connection broke.
     pub fn failed(&mut self, now: Instant, failure: &Failure, random: u64) {
-        if self.optional && failure.code == 404 {
+        if self.optional && failure.is_not_found() {
             return self.not_known(now);
         }
         let relist = match &self.phase {
@@ -420,7 +385,7 @@ impl<T: Object> Watch<T> {
         self.listed(now, Str::default());
         self.lists = lists;
         self.absent = true;
-        // What is still to be reached needs an answer to a question that was asked after it was set.
+        // What is still to be reached needs the answer to a question that was asked after it.
         let pause = if self.goal.is_some() { Duration::ZERO } else { ABSENT_RETRY };
         self.phase = Phase::Due { at: now.plus(pause) };
     }

@@ -1,5 +1,5 @@
-//! PlacementPolicy and ClusterPlacementPolicy on a real API server: what it refuses, what the daemon
-//! makes of the others, and what it tells their owners.
+//! PlacementPolicy and ClusterPlacementPolicy on a real API server: what it refuses, what the
+//! daemon makes of the others, and what it tells their owners.
 
 use std::process::Command;
 use std::time::Duration;
