@@ -1,5 +1,6 @@
 //! Who decides where pods go in a simulation: our profile, kube-scheduler's, chance, or a search.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::simulation::SimulationError;
 use crate::config::{Base, EffectiveConfiguration, PluginPoints, Profile, SchedulerConfiguration};
-use crate::framework::Registry;
+use crate::framework::{Framework, Registry};
 use crate::placement::{Declaration, Topology};
 
 /// Who decides.
@@ -71,9 +72,15 @@ impl Settings {
             return Ok(Self { written: SchedulerConfiguration::default(), path, catalog });
         };
         let failed = |source| SimulationError::ReadConfiguration { path: file.to_owned(), source };
-        let text = std::fs::read_to_string(file).map_err(failed)?;
+        let text = File::open(file).and_then(crate::config::read).map_err(failed)?;
         let failed = |source| SimulationError::Configuration { path: file.to_owned(), source };
-        Ok(Self { written: crate::config::parse(&text).map_err(failed)?, path, catalog })
+        let written = crate::config::parse(&text).map_err(failed)?;
+        let settings = Self { written, path, catalog };
+        for profile in &settings.as_written()?.profiles {
+            let failed = |source| SimulationError::Plugins { path: file.to_owned(), source };
+            Framework::new(profile, registry).map_err(failed)?;
+        }
+        Ok(settings)
     }
 
     /// The configuration as it is written.

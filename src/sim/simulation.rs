@@ -181,7 +181,7 @@ impl Simulation {
         let framework = Framework::new(profile, registry)?;
         let (mut placed, mut pending, mut databases) = (0, 0, Vec::new());
         for run in &self.runs {
-            let (objects, pods) = self.cluster(run);
+            let (objects, pods) = self.cluster(run)?;
             let mut picture = picture(&objects, objects.pods.iter());
             let pods: Vec<_> = pods.iter().map(|pod| Arc::new(PodInfo::new(pod))).collect();
             let left_out = exact::place(&framework, &mut picture, &pods)?;
