@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::placer::Placer;
+use super::scaling::Scaling;
 use super::workloads::{COUNT_MAX, Workload};
 use crate::api::storage::{CsiNodeDriver, CsiNodeSpec};
 use crate::api::{self, NodeSpec, NodeStatus, ObjectMeta, ResourceList};
@@ -59,6 +60,9 @@ pub struct Experiment {
     /// Many workloads that differ by their number only.
     #[serde(default)]
     pub workloads: Vec<Workload>,
+    /// StatefulSets that are scaled out and in once all pods have been placed.
+    #[serde(default)]
+    pub scale: Vec<Scaling>,
     /// The same experiment at several densities; without any, once as it is.
     #[serde(default)]
     pub runs: Vec<Run>,

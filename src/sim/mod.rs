@@ -16,6 +16,7 @@ pub mod openb;
 pub mod placer;
 pub mod report;
 pub mod rules;
+pub mod scaling;
 pub mod shapes;
 pub mod simulation;
 pub mod volumes;

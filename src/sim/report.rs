@@ -11,6 +11,7 @@ pub use self::claims::{ClaimReport, Claims};
 use super::compare::Comparison;
 use super::databases::Databases;
 use super::experiment::Run;
+use super::scaling::Step;
 use super::simulation::Simulation;
 use super::world::World;
 use crate::api;
@@ -83,6 +84,8 @@ pub struct RunReport {
     pub decisions_hash: String,
     #[serde(flatten)]
     pub databases: Databases,
+    /// What came of each step of sets that were scaled.
+    pub steps: Vec<Step>,
     /// Its part of the report's pods.
     #[serde(skip)]
     pub pods: Vec<PodReport>,
@@ -184,6 +187,7 @@ impl RunReport {
             claims: Claims::new(&claim_rows, &world.api.storage),
             decisions_hash: world.scheduler.decisions_hash(),
             databases,
+            steps: Vec::new(),
             pods,
             claim_rows,
         }

@@ -14,13 +14,14 @@ use super::input::{InputError, read_isolated, read_snapshot};
 use super::openb::{self, TraceError};
 use super::placer::{Placer, Settings};
 use super::report::{RefusedPolicy, Report, RunReport};
+use super::scaling::{Scaled, Scaling};
 use super::world::{Delays, World};
 use crate::api::decode::{DecodeError, Objects};
 use crate::api::{self, Object};
 use crate::config::{Base, ConfigError, EffectiveConfiguration};
 use crate::framework::{Framework, ProfileError, Registry};
 use crate::groups::Catalogue;
-use crate::model::{Instant, Str};
+use crate::model::{Instant, PodKey, Str};
 use crate::placement::Topology;
 use crate::scheduler::{Change, Event, Scheduler};
 use crate::snapshot::PodInfo;
@@ -52,6 +53,8 @@ pub enum SimulationError {
     Infrastructure(String),
     #[error(transparent)]
     Exact(#[from] ExactError),
+    #[error("scale[{index}].statefulSet: {key}: expected a StatefulSet of the manifests")]
+    NoSuchSet { index: usize, key: PodKey },
 }
 
 /// Something to simulate: a cluster, the pods that come, and who decides.
@@ -63,10 +66,14 @@ pub struct Simulation {
     topology: Topology,
     /// Who else places the same pods, unless the command says otherwise.
     compare: Vec<Placer>,
+    scale: Vec<Scaling>,
     objects: Objects,
     interval: std::time::Duration,
     runs: Vec<Run>,
 }
+
+/// A cluster, the pods that come to it, and the sets that are scaled then.
+type Cluster<'a> = (Objects, Vec<api::Pod>, Vec<Scaled<'a>>);
 
 /// How far a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +113,7 @@ impl Simulation {
             topology: settings.topology()?,
             settings,
             compare: experiment.compare.clone(),
+            scale: experiment.scale.clone(),
             objects,
             interval: experiment.arrivals.interval(),
             runs: experiment.runs(),
@@ -127,6 +135,7 @@ impl Simulation {
             topology: settings.topology()?,
             settings,
             compare: Vec::new(),
+            scale: Vec::new(),
             objects: read_snapshot(path)?,
             interval: std::time::Duration::ZERO,
             runs: vec![Run { name: "all".to_owned(), nodes_percent: 100 }],
@@ -181,7 +190,7 @@ impl Simulation {
         let framework = Framework::new(profile, registry)?;
         let (mut placed, mut pending, mut databases) = (0, 0, Vec::new());
         for run in &self.runs {
-            let (objects, pods) = self.cluster(run)?;
+            let (objects, pods, _) = self.cluster(run)?;
             let mut picture = picture(&objects, objects.pods.iter());
             let pods: Vec<_> = pods.iter().map(|pod| Arc::new(PodInfo::new(pod))).collect();
             let left_out = exact::place(&framework, &mut picture, &pods)?;
@@ -237,7 +246,7 @@ impl Simulation {
     ) -> Result<RunReport, SimulationError> {
         let scheduler = Scheduler::new(configuration, registry, self.seed)?;
         let mut world = World::new(scheduler, Delays::default(), self.seed);
-        let (mut objects, pending) = self.cluster(run)?;
+        let (mut objects, pending, mut scaled) = self.cluster(run)?;
         let waiting: Vec<_> = pending.iter().map(Object::key).collect();
         for pod in objects.pods.drain(..) {
             world.list_pod(pod);
@@ -255,8 +264,12 @@ impl Simulation {
             let waiting = lengths.active + lengths.backoff + lengths.unschedulable + lengths.gated;
             progress(Progress { pods, bound: world.bound(), waiting });
         });
-        let databases = self.count(&objects, world.api.pods());
-        Ok(RunReport::new(run, &world, &waiting, &objects.replica_sets, databases))
+        let count = |world: &World| self.count(&objects, world.api.pods());
+        let steps = scaled.iter_mut().flat_map(|set| set.run(&mut world, count)).collect();
+        let databases = count(&world);
+        let mut report = RunReport::new(run, &world, &waiting, &objects.replica_sets, databases);
+        report.steps = steps;
+        Ok(report)
     }
 
     /// How the groups of a cluster stand, with these pods in it.
@@ -264,8 +277,8 @@ impl Simulation {
         Databases::of(&picture(objects, pods), &self.topology, self.seed)
     }
 
-    /// The cluster of one run, and the pods that come to it.
-    fn cluster(&self, run: &Run) -> Result<(Objects, Vec<api::Pod>), SimulationError> {
+    /// The cluster of one run, the pods that come to it, and what comes after them.
+    fn cluster(&self, run: &Run) -> Result<Cluster<'_>, SimulationError> {
         let mut objects = self.objects.clone();
         let percent = run.nodes_percent as usize;
         let mut share = 0;
@@ -276,6 +289,9 @@ impl Simulation {
             taken
         });
         let profile = self.profile();
+        let scaled = self.scale.iter().enumerate();
+        let scaled = scaled.map(|(index, scaling)| scaling.widen(index, &mut objects));
+        let mut scaled = scaled.collect::<Result<Vec<_>, _>>()?;
         let missing = missing_pods(&mut objects)?;
         let mut pods = std::mem::take(&mut objects.pods);
         // Pods that have ended hold nothing, not even their names.
@@ -287,7 +303,8 @@ impl Simulation {
         objects.pods = placed;
         // Whoever was meant to schedule them, here it is us.
         pending.iter_mut().for_each(|pod| pod.spec.scheduler_name = profile.clone());
-        Ok((objects, pending))
+        scaled.iter_mut().for_each(|set| set.hold_back(&mut objects, &mut pending));
+        Ok((objects, pending, scaled))
     }
 }
 
