@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use comfy_table::Table;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{FOUND, Output, faults, new_table, print, print_json};
+use super::{FOUND, Output, faults, new_table, print, print_json, quorums};
 use crate::model::plain;
 use crate::plugins::registry;
 use crate::sim::placer::Placer;
@@ -110,6 +110,7 @@ fn text(report: &Report) -> String {
         text += &format!("left out, because it cannot be used: policy {name}: {}\n", refused.error);
     }
     text += &format!("\n{}\n", runs_table(&report.runs).trim_fmt());
+    text += &quorums::text(report);
     for run in &report.runs {
         if !run.spread.is_empty() {
             text += &format!(
