@@ -122,7 +122,9 @@ impl Primaries {
 /// A picture of the cluster with its groups, and with these pods on their nodes.
 pub fn picture<'a>(objects: &Objects, pods: impl Iterator<Item = &'a api::Pod>) -> Snapshot {
     let mut picture = Snapshot::default();
-    picture.set_catalogue(Some(groups::built_in_catalogue()));
+    let policies = (&objects.placement_policies, &objects.cluster_placement_policies);
+    let (catalogue, _) = groups::built_in_catalogue().with_policies(policies.0, policies.1);
+    picture.set_catalogue(Some(catalogue));
     objects.nodes.iter().for_each(|node| _ = picture.set_node(NodeInfo::new(node)));
     objects.namespaces.iter().for_each(|namespace| picture.set_namespace(namespace));
     objects.stateful_sets.iter().for_each(|set| picture.set_stateful_set(set));
