@@ -11,6 +11,7 @@ mod faults;
 #[cfg(feature = "kubernetes")]
 mod leader;
 mod presets;
+mod quorums;
 mod replay;
 #[cfg(feature = "kubernetes")]
 mod run;

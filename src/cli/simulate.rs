@@ -9,9 +9,10 @@ use clap::ValueEnum;
 use comfy_table::Table;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{FOUND, Output, faults, new_table, print, print_json};
+use super::{FOUND, Output, faults, new_table, print, print_json, quorums};
 use crate::model::plain;
 use crate::plugins::registry;
+use crate::sim::placer::Placer;
 use crate::sim::report::{PodReport, Report, RunReport};
 use crate::sim::simulation::Simulation;
 
@@ -35,6 +36,10 @@ pub struct Args {
     /// Where all chance comes from; with --snapshot only, an experiment names its own.
     #[arg(long, default_value_t = 0, requires = "snapshot")]
     seed: u64,
+    /// Lets others place the same pods, too, and compares: any of database, parity, random and
+    /// exact. In place of those that an experiment names.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with = "faults")]
+    compare: Option<Vec<Placer>>,
     #[command(flatten)]
     faults: faults::Args,
     /// How to print the result.
@@ -56,13 +61,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return faults::run(&args.faults, args.output);
     }
     let registry = registry();
-    let simulation = match (&args.experiment, &args.snapshot) {
+    let mut simulation = match (&args.experiment, &args.snapshot) {
         (Some(folder), _) => Simulation::of_experiment(folder, &registry)?,
         (None, Some(dump)) => {
             Simulation::of_snapshot(dump, args.config.as_deref(), args.seed, &registry)?
         }
         (None, None) => anyhow::bail!("name an experiment or a --snapshot"),
     };
+    if let Some(placers) = &args.compare {
+        simulation.compare_with(placers);
+    }
     let bar = progress_bar();
     let report = simulation.run(&registry, |run, progress| {
         bar.set_length(progress.pods as u64);
@@ -102,6 +110,7 @@ fn text(report: &Report) -> String {
         text += &format!("left out, because it cannot be used: policy {name}: {}\n", refused.error);
     }
     text += &format!("\n{}\n", runs_table(&report.runs).trim_fmt());
+    text += &quorums::text(report);
     for run in &report.runs {
         if !run.spread.is_empty() {
             text += &format!(

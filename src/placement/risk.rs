@@ -27,7 +27,7 @@ pub struct GroupHosts {
 }
 
 /// The figures of one placement.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Risk {
     /// How many hosts there are, and how many groups that tolerate something.
@@ -49,7 +49,7 @@ pub struct Risk {
 }
 
 /// A figure that was sampled, with the bounds within which it lies in 95 of 100 cases.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sampled {
     pub value: f64,

@@ -9,6 +9,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::placer::Placer;
+use super::scaling::Scaling;
+use super::workloads::{COUNT_MAX, Workload};
 use crate::api::storage::{CsiNodeDriver, CsiNodeSpec};
 use crate::api::{self, NodeSpec, NodeStatus, ObjectMeta, ResourceList};
 use crate::config::{self, ConfigError, FieldPath};
@@ -51,6 +54,15 @@ pub struct Experiment {
     pub trace: Option<Trace>,
     #[serde(default)]
     pub arrivals: Arrivals,
+    /// Who else places the same pods, to be compared.
+    #[serde(default)]
+    pub compare: Vec<Placer>,
+    /// Many workloads that differ by their number only.
+    #[serde(default)]
+    pub workloads: Vec<Workload>,
+    /// StatefulSets that are scaled out and in once all pods have been placed.
+    #[serde(default)]
+    pub scale: Vec<Scaling>,
     /// The same experiment at several densities; without any, once as it is.
     #[serde(default)]
     pub runs: Vec<Run>,
@@ -200,6 +212,13 @@ impl Experiment {
             if !(1..=100).contains(&run.nodes_percent) {
                 let field = format!("runs[{index}].nodesPercent");
                 return invalid(field, run.nodes_percent.to_string(), "a number from 1 to 100");
+            }
+        }
+        for (index, workload) in self.workloads.iter().enumerate() {
+            if !(1..=COUNT_MAX).contains(&workload.count) {
+                let expected = format!("a number from 1 to {COUNT_MAX}");
+                let field = format!("workloads[{index}].count");
+                return invalid(field, workload.count.to_string(), &expected);
             }
         }
         let no_manifests = self.manifests.is_empty() && self.isolated_manifests.is_empty();

@@ -126,19 +126,24 @@ fn list_manifests(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Resu
 }
 
 fn read_file(path: &Path) -> Result<Objects, InputError> {
+    let text = read_text(path)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let format = format_of(&name).unwrap_or_else(|| Format::guess(&text));
+    decode(&text, format)
+        .map_err(|error| InputError::Decode { path: path.to_owned(), source: Box::new(error) })
+}
+
+/// The text of a file, unpacked where it is packed.
+pub fn read_text(path: &Path) -> Result<String, InputError> {
     let failed = |source| InputError::Read { path: path.to_owned(), source };
     let bytes = File::open(path).and_then(|file| read_bytes(file, FILE_BYTES_MAX));
     let bytes = bytes
         .map_err(failed)?
         .ok_or_else(|| InputError::TooLarge { path: path.to_owned(), bytes_max: FILE_BYTES_MAX })?;
-    let text = String::from_utf8(bytes).map_err(|error| InputError::NotText {
+    String::from_utf8(bytes).map_err(|error| InputError::NotText {
         path: path.to_owned(),
         offset: error.utf8_error().valid_up_to(),
-    })?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let format = format_of(&name).unwrap_or_else(|| Format::guess(&text));
-    decode(&text, format)
-        .map_err(|error| InputError::Decode { path: path.to_owned(), source: Box::new(error) })
+    })
 }
 
 /// The bytes, unpacked where they are packed; nothing if there are more than `bytes_max`.

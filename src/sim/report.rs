@@ -8,7 +8,10 @@ use serde::Serialize;
 use xxhash_rust::xxh3::Xxh3;
 
 pub use self::claims::{ClaimReport, Claims};
+use super::compare::Comparison;
+use super::databases::Databases;
 use super::experiment::Run;
+use super::scaling::Step;
 use super::simulation::Simulation;
 use super::world::World;
 use crate::api;
@@ -42,6 +45,11 @@ pub struct Report {
     pub placed: usize,
     pub pending: usize,
     pub decisions_hash: String,
+    /// The databases at the end; of several runs, the worst.
+    #[serde(flatten)]
+    pub databases: Databases,
+    /// How others place the same pods.
+    pub compare: Vec<Comparison>,
     /// The pods that were pending at the start, of all runs in order.
     pub pods: Vec<PodReport>,
     /// The claims that had no volume when they came, of all runs in order.
@@ -74,6 +82,10 @@ pub struct RunReport {
     /// How many claims got a volume.
     pub claims: Claims,
     pub decisions_hash: String,
+    #[serde(flatten)]
+    pub databases: Databases,
+    /// What came of each step of sets that were scaled.
+    pub steps: Vec<Step>,
     /// Its part of the report's pods.
     #[serde(skip)]
     pub pods: Vec<PodReport>,
@@ -124,7 +136,7 @@ pub struct Level {
 }
 
 impl Report {
-    pub fn new(simulation: &Simulation, runs: Vec<RunReport>) -> Self {
+    pub fn new(simulation: &Simulation, runs: Vec<RunReport>, compare: Vec<Comparison>) -> Self {
         let mut hash = Xxh3::new();
         runs.iter().for_each(|run| hash.update(run.decisions_hash.as_bytes()));
         let decisions_hash = match runs.as_slice() {
@@ -141,6 +153,8 @@ impl Report {
             placed: runs.iter().map(|run| run.placed).sum(),
             pending: runs.iter().map(|run| run.pending).sum(),
             decisions_hash,
+            databases: Databases::worst_of(runs.iter().map(|run| &run.databases)),
+            compare,
             pods: runs.iter().flat_map(|run| run.pods.iter().cloned()).collect(),
             claims: runs.iter().flat_map(|run| run.claim_rows.iter().cloned()).collect(),
             runs,
@@ -150,7 +164,13 @@ impl Report {
 
 impl RunReport {
     /// Looks at a finished run. `waiting` are the pods that were pending at the start.
-    pub fn new(run: &Run, world: &World, waiting: &[PodKey], sets: &[api::ReplicaSet]) -> Self {
+    pub fn new(
+        run: &Run,
+        world: &World,
+        waiting: &[PodKey],
+        sets: &[api::ReplicaSet],
+        databases: Databases,
+    ) -> Self {
         let snapshot = &world.scheduler.cache().snapshot;
         let pods: Vec<PodReport> =
             waiting.iter().filter_map(|key| pod_report(world, world.api.pod(key)?)).collect();
@@ -166,6 +186,8 @@ impl RunReport {
             spread: spread(world, snapshot, waiting, &deployments(sets)),
             claims: Claims::new(&claim_rows, &world.api.storage),
             decisions_hash: world.scheduler.decisions_hash(),
+            databases,
+            steps: Vec::new(),
             pods,
             claim_rows,
         }

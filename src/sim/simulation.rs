@@ -1,23 +1,30 @@
 //! From an experiment or a snapshot to a finished run.
 
-use std::collections::BTreeMap;
-use std::fs::File;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::admission::admit;
+use super::compare::Comparison;
+use super::databases::{Databases, picture};
+use super::exact::{self, ExactError};
 use super::expand::{ExpandError, missing_pods};
 use super::experiment::{Experiment, ExperimentError, Run, Trace};
 use super::input::{InputError, read_isolated, read_snapshot};
 use super::openb::{self, TraceError};
+use super::placer::{Placer, Settings};
 use super::report::{RefusedPolicy, Report, RunReport};
+use super::scaling::{Scaled, Scaling};
 use super::world::{Delays, World};
 use crate::api::decode::{DecodeError, Objects};
 use crate::api::{self, Object};
-use crate::config::{ConfigError, EffectiveConfiguration};
+use crate::config::{Base, ConfigError, EffectiveConfiguration};
 use crate::framework::{Framework, ProfileError, Registry};
 use crate::groups::Catalogue;
-use crate::model::{Instant, Str};
+use crate::model::{Instant, PodKey, Str};
+use crate::placement::Topology;
 use crate::scheduler::{Change, Event, Scheduler};
+use crate::snapshot::PodInfo;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SimulationError {
@@ -42,17 +49,31 @@ pub enum SimulationError {
     Plugins { path: PathBuf, source: ProfileError },
     #[error("{0}")]
     DefaultConfiguration(ConfigError),
+    #[error("infrastructure.{0}")]
+    Infrastructure(String),
+    #[error(transparent)]
+    Exact(#[from] ExactError),
+    #[error("scale[{index}].statefulSet: {key}: expected a StatefulSet of the manifests")]
+    NoSuchSet { index: usize, key: PodKey },
 }
 
 /// Something to simulate: a cluster, the pods that come, and who decides.
 pub struct Simulation {
     pub name: String,
     pub seed: u64,
+    settings: Settings,
     configuration: EffectiveConfiguration,
+    topology: Topology,
+    /// Who else places the same pods, unless the command says otherwise.
+    compare: Vec<Placer>,
+    scale: Vec<Scaling>,
     objects: Objects,
     interval: std::time::Duration,
     runs: Vec<Run>,
 }
+
+/// A cluster, the pods that come to it, and the sets that are scaled then.
+type Cluster<'a> = (Objects, Vec<api::Pod>, Vec<Scaled<'a>>);
 
 /// How far a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,15 +97,23 @@ impl Simulation {
         for manifest in &experiment.isolated_manifests {
             objects.extend(read_isolated(&folder, manifest)?)?;
         }
+        for workload in &experiment.workloads {
+            workload.add_to(&mut objects, &folder)?;
+        }
         if let Some(trace) = &experiment.trace {
             read_trace(trace, &folder, &mut objects)?;
         }
         let name = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let name = name.file_name().map(|name| name.to_string_lossy().into_owned());
+        let settings = Settings::read(configuration.as_deref(), registry)?;
         Ok(Self {
             name: name.unwrap_or_default(),
             seed: experiment.seed,
-            configuration: read_configuration(configuration.as_deref(), registry)?,
+            configuration: settings.as_written()?,
+            topology: settings.topology()?,
+            settings,
+            compare: experiment.compare.clone(),
+            scale: experiment.scale.clone(),
             objects,
             interval: experiment.arrivals.interval(),
             runs: experiment.runs(),
@@ -98,14 +127,24 @@ impl Simulation {
         seed: u64,
         registry: &Registry,
     ) -> Result<Self, SimulationError> {
+        let settings = Settings::read(configuration, registry)?;
         Ok(Self {
             name: path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
             seed,
-            configuration: read_configuration(configuration, registry)?,
+            configuration: settings.as_written()?,
+            topology: settings.topology()?,
+            settings,
+            compare: Vec::new(),
+            scale: Vec::new(),
             objects: read_snapshot(path)?,
             interval: std::time::Duration::ZERO,
             runs: vec![Run { name: "all".to_owned(), nodes_percent: 100 }],
         })
+    }
+
+    /// Lets others place the same pods, too, instead of those that the experiment names.
+    pub fn compare_with(&mut self, placers: &[Placer]) {
+        self.compare = placers.to_vec();
     }
 
     /// Runs it. `progress` is told how far each run is.
@@ -114,11 +153,63 @@ impl Simulation {
         registry: &Registry,
         mut progress: impl FnMut(&Run, Progress),
     ) -> Result<Report, SimulationError> {
-        let mut reports = Vec::new();
-        for run in &self.runs {
-            reports.push(self.run_once(run, registry, |state| progress(run, state))?);
+        let mut run_all = |configuration: &EffectiveConfiguration| {
+            let runs = self.runs.iter();
+            runs.map(|run| {
+                self.run_once(run, configuration, registry, |state| progress(run, state))
+            })
+            .collect::<Result<Vec<_>, _>>()
+        };
+        let reports = run_all(&self.configuration)?;
+        let mut compare = vec![Comparison::of_runs(self.placer(), &reports)];
+        for placer in self.rivals() {
+            compare.push(match placer {
+                Placer::Exact => self.exact(registry)?,
+                _ => Comparison::of_runs(placer, &run_all(&self.settings.with(placer)?)?),
+            });
         }
-        Ok(Report::new(self, reports))
+        compare.sort_by_key(|row| row.profile);
+        Ok(Report::new(self, reports, compare))
+    }
+
+    /// Who decides.
+    fn placer(&self) -> Placer {
+        match self.configuration.profiles.first().map(|profile| profile.base) {
+            Some(Base::Parity) => Placer::Parity,
+            _ => Placer::Database,
+        }
+    }
+
+    /// The best placement of all.
+    fn exact(&self, registry: &Registry) -> Result<Comparison, SimulationError> {
+        if self.settings.declares_infrastructure() {
+            return Err(ExactError::Infrastructure.into());
+        }
+        let configuration = self.settings.with(Placer::Exact)?;
+        let profile = configuration.profiles.first().ok_or(ProfileError::None)?;
+        let framework = Framework::new(profile, registry)?;
+        let (mut placed, mut pending, mut databases) = (0, 0, Vec::new());
+        for run in &self.runs {
+            let (objects, pods, _) = self.cluster(run)?;
+            let mut picture = picture(&objects, objects.pods.iter());
+            let pods: Vec<_> = pods.iter().map(|pod| Arc::new(PodInfo::new(pod))).collect();
+            let left_out = exact::place(&framework, &mut picture, &pods)?;
+            placed += pods.len() - left_out;
+            pending += left_out;
+            databases.push(Databases::of(&picture, &self.topology, self.seed));
+        }
+        let databases = Databases::worst_of(&databases);
+        Ok(Comparison { profile: Placer::Exact, placed, pending, databases })
+    }
+
+    /// Who else places the pods. Where anybody does, the base `database` is one of them.
+    fn rivals(&self) -> BTreeSet<Placer> {
+        let mut rivals: BTreeSet<Placer> = self.compare.iter().copied().collect();
+        if !rivals.is_empty() {
+            rivals.insert(Placer::Database);
+        }
+        rivals.remove(&self.placer());
+        rivals
     }
 
     /// How many objects of other kinds the input has.
@@ -149,12 +240,13 @@ impl Simulation {
     fn run_once(
         &self,
         run: &Run,
+        configuration: &EffectiveConfiguration,
         registry: &Registry,
         mut progress: impl FnMut(Progress),
     ) -> Result<RunReport, SimulationError> {
-        let scheduler = Scheduler::new(&self.configuration, registry, self.seed)?;
+        let scheduler = Scheduler::new(configuration, registry, self.seed)?;
         let mut world = World::new(scheduler, Delays::default(), self.seed);
-        let (mut objects, pending) = self.cluster(run)?;
+        let (mut objects, pending, mut scaled) = self.cluster(run)?;
         let waiting: Vec<_> = pending.iter().map(Object::key).collect();
         for pod in objects.pods.drain(..) {
             world.list_pod(pod);
@@ -172,11 +264,21 @@ impl Simulation {
             let waiting = lengths.active + lengths.backoff + lengths.unschedulable + lengths.gated;
             progress(Progress { pods, bound: world.bound(), waiting });
         });
-        Ok(RunReport::new(run, &world, &waiting, &objects.replica_sets))
+        let count = |world: &World| self.count(&objects, world.api.pods());
+        let steps = scaled.iter_mut().flat_map(|set| set.run(&mut world, count)).collect();
+        let databases = count(&world);
+        let mut report = RunReport::new(run, &world, &waiting, &objects.replica_sets, databases);
+        report.steps = steps;
+        Ok(report)
     }
 
-    /// The cluster of one run, and the pods that come to it.
-    fn cluster(&self, run: &Run) -> Result<(Objects, Vec<api::Pod>), SimulationError> {
+    /// How the groups of a cluster stand, with these pods in it.
+    fn count<'a>(&self, objects: &Objects, pods: impl Iterator<Item = &'a api::Pod>) -> Databases {
+        Databases::of(&picture(objects, pods), &self.topology, self.seed)
+    }
+
+    /// The cluster of one run, the pods that come to it, and what comes after them.
+    fn cluster(&self, run: &Run) -> Result<Cluster<'_>, SimulationError> {
         let mut objects = self.objects.clone();
         let percent = run.nodes_percent as usize;
         let mut share = 0;
@@ -187,6 +289,9 @@ impl Simulation {
             taken
         });
         let profile = self.profile();
+        let scaled = self.scale.iter().enumerate();
+        let scaled = scaled.map(|(index, scaling)| scaling.widen(index, &mut objects));
+        let mut scaled = scaled.collect::<Result<Vec<_>, _>>()?;
         let missing = missing_pods(&mut objects)?;
         let mut pods = std::mem::take(&mut objects.pods);
         // Pods that have ended hold nothing, not even their names.
@@ -198,30 +303,9 @@ impl Simulation {
         objects.pods = placed;
         // Whoever was meant to schedule them, here it is us.
         pending.iter_mut().for_each(|pod| pod.spec.scheduler_name = profile.clone());
-        Ok((objects, pending))
+        scaled.iter_mut().for_each(|set| set.hold_back(&mut objects, &mut pending));
+        Ok((objects, pending, scaled))
     }
-}
-
-fn read_configuration(
-    file: Option<&Path>,
-    registry: &Registry,
-) -> Result<EffectiveConfiguration, SimulationError> {
-    let catalog = registry.catalog();
-    let Some(file) = file else {
-        return crate::config::resolve(&Default::default(), &catalog)
-            .map_err(SimulationError::DefaultConfiguration);
-    };
-    let path = file.to_owned();
-    let text = File::open(file)
-        .and_then(crate::config::read)
-        .map_err(|source| SimulationError::ReadConfiguration { path: path.clone(), source })?;
-    let configuration = crate::config::load(&text, &catalog)
-        .map_err(|source| SimulationError::Configuration { path: path.clone(), source })?;
-    for profile in &configuration.profiles {
-        Framework::new(profile, registry)
-            .map_err(|source| SimulationError::Plugins { path: path.clone(), source })?;
-    }
-    Ok(configuration)
 }
 
 fn read_trace(trace: &Trace, folder: &Path, objects: &mut Objects) -> Result<(), SimulationError> {

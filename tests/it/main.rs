@@ -32,6 +32,7 @@ mod policies;
 mod scenarios;
 #[cfg(feature = "kubernetes")]
 mod shadow;
+mod simulations;
 #[cfg(feature = "kubernetes")]
 mod stateful_sets;
 #[cfg(feature = "kubernetes")]
