@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::api::batch::v1 as batch;
 use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::api::policy::v1 as policy;
 use k8s_openapi::api::scheduling::v1 as scheduling;
 use k8s_openapi::api::storage::v1 as storage;
 use quorate::api::{self, Format, Object, Objects, decode};
@@ -138,6 +139,10 @@ fn compare_any(objects: &Objects, value: &Value, report: &mut Report) -> bool {
         ("storage.k8s.io", "CSIStorageCapacity") => {
             let ours = &objects.csi_storage_capacities;
             compare::<_, storage::CSIStorageCapacity>(ours, value, report);
+        }
+        ("policy", "PodDisruptionBudget") => {
+            let ours = &objects.pod_disruption_budgets;
+            compare::<_, policy::PodDisruptionBudget>(ours, value, report);
         }
         ("storage.k8s.io", "VolumeAttachment") => {
             compare::<_, storage::VolumeAttachment>(&objects.volume_attachments, value, report);
