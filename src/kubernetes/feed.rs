@@ -15,7 +15,7 @@ use super::audits::{self, Audits};
 use super::clock::Clock;
 use super::elector::{self, Standings};
 use super::health::{Health, Kind};
-use super::wire;
+use super::wire::{self, Raw};
 use crate::api::Object;
 use crate::metrics;
 use crate::model::{Instant, Str};
@@ -66,7 +66,7 @@ pub(super) struct Desk {
     pub(super) audit_every: Option<Duration>,
 }
 
-type Events<T> = BoxStream<'static, Result<WatchEvent<T>, kube::Error>>;
+type Events = BoxStream<'static, Result<WatchEvent<Raw>, kube::Error>>;
 
 /// The watch of one kind, for ever.
 pub(super) struct Feed<T> {
@@ -74,7 +74,7 @@ pub(super) struct Feed<T> {
     desk: Desk,
     watch: Watch<T>,
     audits: Audits<T>,
-    stream: Option<Events<T>>,
+    stream: Option<Events>,
     lists: u64,
     /// The owner knows that the kind has been listed.
     told_synced: bool,
@@ -87,7 +87,7 @@ pub(super) struct Feed<T> {
 
 impl<T> Feed<T>
 where
-    T: Object + Clone + DeserializeOwned + Send + 'static,
+    T: Object + Clone + Default + DeserializeOwned + Send + 'static,
 {
     pub(super) fn new(source: Source<T>, desk: Desk) -> Self {
         let audit_every = desk.audit_every.filter(|_| source.audit.is_some());
@@ -168,16 +168,18 @@ where
         });
     }
 
-    fn take_in(&mut self, line: Option<Result<WatchEvent<T>, kube::Error>>) {
+    fn take_in(&mut self, line: Option<Result<WatchEvent<Raw>, kube::Error>>) {
         let (now, random) = (self.desk.clock.now(), rand::random());
         let kind = self.source.kind.name();
         match line {
-            Some(Ok(event)) => self.watch.event(now, wire::stream_event(event), random),
-            Some(Err(kube::Error::SerdeError(error))) => {
-                tracing::error!(kind, %error, "An object of a watch could not be read.");
-                metrics::watch_unreadable(kind, 1);
-                self.watch.unreadable(now);
-            }
+            Some(Ok(event)) => match wire::stream_event(event) {
+                Ok(event) => self.watch.event(now, event, random),
+                Err(error) => {
+                    tracing::error!(kind, %error, "An object of a watch could not be read.");
+                    metrics::watch_unreadable(kind, 1);
+                    self.watch.unreadable(now);
+                }
+            },
             Some(Err(error)) => {
                 tracing::warn!(kind, %error, "A watch broke.");
                 self.stream = None;
@@ -256,7 +258,7 @@ where
             metrics::watch_unreadable(self.source.kind.name(), page.unreadable.len());
             self.watch.page(self.desk.clock.now(), page);
         } else {
-            let events = client.request_events::<T>(written).await?;
+            let events = client.request_events::<Raw>(written).await?;
             self.stream = Some(events.boxed());
         }
         Ok(())
@@ -294,9 +296,7 @@ async fn read_page<T: DeserializeOwned>(
     wire::read_page(&text)
 }
 
-async fn next_line<T>(
-    stream: &mut Option<Events<T>>,
-) -> Option<Result<WatchEvent<T>, kube::Error>> {
+async fn next_line(stream: &mut Option<Events>) -> Option<Result<WatchEvent<Raw>, kube::Error>> {
     match stream {
         Some(stream) => stream.next().await,
         None => None,

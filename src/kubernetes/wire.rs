@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use crate::api::ObjectMeta;
+use crate::api::{Object, ObjectMeta};
 use crate::model::{PodKey, Str};
 use crate::watch::{Failure, Page, Request, StreamEvent};
 
@@ -38,6 +38,18 @@ struct ListMeta {
 #[serde(default)]
 struct Named {
     metadata: ObjectMeta,
+}
+
+/// An object as it came. It is decoded apart from its line, because kube takes a line that it cannot
+/// decode for a status, and one odd object would end its watch again and again.
+pub(super) type Raw = Box<RawValue>;
+
+/// An object that cannot be decoded.
+#[derive(Debug, thiserror::Error)]
+#[error("{object}: {source}")]
+pub(super) struct Unreadable {
+    object: PodKey,
+    source: serde_json::Error,
 }
 
 /// A request of the protocol as an HTTP request.
@@ -81,27 +93,47 @@ pub(super) fn read_page<T: DeserializeOwned>(text: &str) -> Result<Page<T>, kube
     for item in reply.items.unwrap_or_default() {
         match serde_json::from_str(item.get()) {
             Ok(object) => page.items.push(object),
-            Err(error) => {
-                let named: Named = serde_json::from_str(item.get()).unwrap_or_default();
-                let meta = named.metadata;
-                let key = PodKey::new(meta.namespace, meta.name);
-                tracing::error!(object = %key, %error, "An object of a list could not be read.");
-                page.unreadable.push(key);
+            Err(source) => {
+                let error = Unreadable::new(item, source);
+                tracing::error!(%error, "An object of a list could not be read.");
+                page.unreadable.push(error.object);
             }
         }
     }
     Ok(page)
 }
 
-pub(super) fn stream_event<T>(event: WatchEvent<T>) -> StreamEvent<T> {
-    match event {
-        WatchEvent::Added(object) | WatchEvent::Modified(object) => StreamEvent::Upsert(object),
-        WatchEvent::Deleted(object) => StreamEvent::Deleted(object),
+/// A line of a watch, as the protocol sees it. Of what is deleted only the name is needed, which can
+/// be read whatever else is odd.
+pub(super) fn stream_event<T: Object + Default + DeserializeOwned>(
+    event: WatchEvent<Raw>,
+) -> Result<StreamEvent<T>, Unreadable> {
+    Ok(match event {
+        WatchEvent::Added(raw) | WatchEvent::Modified(raw) => {
+            let object = serde_json::from_str(raw.get());
+            StreamEvent::Upsert(object.map_err(|source| Unreadable::new(&raw, source))?)
+        }
+        WatchEvent::Deleted(raw) => {
+            let mut object = T::default();
+            *object.meta_mut() = named(&raw);
+            StreamEvent::Deleted(object)
+        }
         WatchEvent::Bookmark(bookmark) => StreamEvent::Bookmark {
             ends_list: ends_list(&bookmark),
             resource_version: bookmark.metadata.resource_version.into(),
         },
         WatchEvent::Error(status) => StreamEvent::Error(status_failure(&status)),
+    })
+}
+
+fn named(raw: &RawValue) -> ObjectMeta {
+    serde_json::from_str(raw.get()).map(|Named { metadata }| metadata).unwrap_or_default()
+}
+
+impl Unreadable {
+    fn new(raw: &RawValue, source: serde_json::Error) -> Self {
+        let ObjectMeta { namespace, name, .. } = named(raw);
+        Self { object: PodKey::new(namespace, name), source }
     }
 }
 
@@ -187,20 +219,27 @@ mod tests {
     #[test]
     fn lines_of_a_watch_are_told_apart() {
         let check = |line: &str, expected: &str| {
-            let event: WatchEvent<Node> = serde_json::from_str(line).unwrap();
-            let told = match stream_event(event) {
+            let event: WatchEvent<Raw> = serde_json::from_str(line).unwrap();
+            let told = stream_event::<Node>(event).map(|event| match event {
                 StreamEvent::Upsert(node) => format!("upsert {}", node.metadata.name),
                 StreamEvent::Deleted(node) => format!("deleted {}", node.metadata.name),
                 StreamEvent::Bookmark { resource_version, ends_list } => {
                     format!("bookmark {resource_version} {ends_list}")
                 }
                 StreamEvent::Error(failure) => format!("error {} {}", failure.code, failure.reason),
-            };
-            assert_eq!(told, expected);
+            });
+            let told = told.unwrap_or_else(|error| error.to_string());
+            assert_eq!(told.split(" at line").next(), Some(expected));
         };
         check(r#"{"type":"ADDED","object":{"metadata":{"name":"a"}}}"#, "upsert a");
         check(r#"{"type":"MODIFIED","object":{"metadata":{"name":"a"}}}"#, "upsert a");
         check(r#"{"type":"DELETED","object":{"metadata":{"name":"a"}}}"#, "deleted a");
+        let odd = r#"{"metadata":{"name":"a"},"spec":7}"#;
+        check(
+            &format!(r#"{{"type":"ADDED","object":{odd}}}"#),
+            "a: invalid type: integer `7`, expected struct NodeSpec",
+        );
+        check(&format!(r#"{{"type":"DELETED","object":{odd}}}"#), "deleted a");
         check(
             r#"{"type":"BOOKMARK","object":{"kind":"Node","apiVersion":"v1",
                 "metadata":{"resourceVersion":"5"}}}"#,

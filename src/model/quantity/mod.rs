@@ -21,9 +21,10 @@ use thiserror::Error;
 use super::quoted;
 use decimal::Decimal;
 
-/// A text of more characters is refused. Numbers of a pod have twenty; the work that a number makes
-/// grows with the square of its length, and one of a megabyte would hold everybody up for seconds.
-const LENGTH_MAX: usize = 4096;
+/// Of a number so many digits are read. Numbers of a pod have twenty, and no digit after these can
+/// change one that 64 bits hold; the work that a number makes grows with the square of its length,
+/// and one of a megabyte, which an API server takes, would hold everybody up for seconds.
+const DIGITS_MAX: usize = 1024;
 
 /// An amount, with the notation it was written in. Usual ones take 16 bytes and no allocation.
 #[derive(Clone)]
@@ -59,8 +60,6 @@ pub enum QuantityError {
     Form,
     #[error("the numeric part of the quantity has no digits")]
     Number,
-    #[error("a quantity has at most {LENGTH_MAX} characters")]
-    Length,
     #[error(
         "the suffix of the quantity is none of n u m k M G T P E Ki Mi Gi Ti Pi Ei e<exponent>"
     )]

@@ -3,7 +3,7 @@
 use num_bigint::BigInt;
 
 use super::decimal::Decimal;
-use super::{Format, LENGTH_MAX, Quantity, QuantityError, Repr};
+use super::{DIGITS_MAX, Format, Quantity, QuantityError, Repr};
 
 /// Decimal digits that always fit into 64 bits.
 const SMALL_DIGITS_MAX: usize = 18;
@@ -31,10 +31,10 @@ pub(super) fn parse(text: &str) -> Result<Quantity, QuantityError> {
     if text.is_empty() {
         return Err(QuantityError::Form);
     }
-    if text.len() > LENGTH_MAX {
-        return Err(QuantityError::Length);
-    }
     let parts = split(text)?;
+    if parts.integer.len() + parts.fraction.len() > DIGITS_MAX {
+        return long(&parts);
+    }
     match interpret(parts.suffix).ok_or(QuantityError::Suffix)? {
         Suffix::Decimal(exponent, format) => decimal(text, &parts, exponent, format),
         Suffix::Binary(exponent) => binary(text, &parts, exponent),
@@ -145,6 +145,39 @@ fn capped(amount: Decimal, negative: bool) -> Quantity {
     }
     let below_one = magnitude.sign() > 0 && magnitude.compare(&whole(1)).is_lt();
     Quantity::of(amount, if below_one { Format::DecimalSI } else { Format::BinarySI })
+}
+
+/// A number of more digits than are read: what the first ones say, and a last one if anything
+/// follows, so that it is rounded alike.
+fn long(parts: &Parts<'_>) -> Result<Quantity, QuantityError> {
+    let whole = i64::try_from(parts.integer.len()).unwrap_or(i64::MAX);
+    let all = parts.integer.bytes().chain(parts.fraction.bytes());
+    // Zeros right behind the point say nothing either where none stand before it.
+    let zeros = if parts.integer.is_empty() { leading_zeros(parts.fraction) } else { 0 };
+    let mut digits: String = all.clone().skip(zeros).take(DIGITS_MAX).map(char::from).collect();
+    if all.skip(zeros + DIGITS_MAX).any(|digit| digit != b'0') {
+        digits.push('1');
+    }
+    let read = i64::try_from(zeros + digits.len()).unwrap_or(i64::MAX);
+    let mut mantissa = if digits.is_empty() { BigInt::ZERO } else { big_number(&digits)? };
+    if parts.negative {
+        mantissa = -mantissa;
+    }
+    let scale = whole.saturating_sub(read);
+    Ok(match interpret(parts.suffix).ok_or(QuantityError::Suffix)? {
+        Suffix::Decimal(exponent, format) => {
+            let scale = scale.saturating_add(exponent.into());
+            Quantity::of(Decimal { mantissa, scale }.rounded(NANO), format)
+        }
+        Suffix::Binary(exponent) => {
+            let amount = Decimal { mantissa: mantissa << exponent, scale };
+            capped(amount.rounded(NANO), parts.negative)
+        }
+    })
+}
+
+fn leading_zeros(digits: &str) -> usize {
+    digits.len() - digits.trim_start_matches('0').len()
 }
 
 fn small(negative: bool, unsigned: i64, scale: i32, format: Format) -> Quantity {

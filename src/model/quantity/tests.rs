@@ -123,6 +123,26 @@ fn sums_keep_the_notation_of_the_first_amount_that_is_not_zero() {
 }
 
 #[test]
+fn of_a_number_of_any_length_the_first_digits_count() {
+    let many = |digit: &str| digit.repeat(1_000_000);
+    let check = |text: &str, value: i64, nano: i64| {
+        let quantity = quantity(text);
+        assert_eq!((quantity.value(), quantity.nano_value()), (value, nano), "{text:.20}");
+    };
+    check(&many("9"), i64::MAX, i64::MAX);
+    check(&format!("{}12", many("0")), 12, 12_000_000_000);
+    check(&format!("12.{}1", many("0")), 13, 12_000_000_001);
+    check(&format!("12.{}", many("0")), 12, 12_000_000_000);
+    check(&format!("-0.5{}", many("0")), -1, -500_000_000);
+    check(&format!("{}e-999999", many("7")), 8, 7_777_777_778);
+    check(&format!("0.{}1", many("0")), 1, 1);
+    check(&format!(".{}Ki", many("0")), 0, 0);
+    // Binary amounts end at 64 bits.
+    check(&format!("{}Ki", many("9")), i64::MAX, i64::MAX);
+    assert_eq!(Quantity::parse(&format!("{}x", many("1"))).err(), Some(QuantityError::Form));
+}
+
+#[test]
 fn exponents_of_any_size_cost_next_to_nothing() {
     let huge = quantity("1e2000000000");
     assert_eq!(huge.canonical(), "100e1999999998");
