@@ -1,9 +1,10 @@
 //! Where a cluster comes from that is asked about: a dump, or an API server that is only read.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::api::Objects;
-use crate::groups::{Catalogue, Preset, PresetError};
+use crate::groups::{Catalogue, Preset, PresetError, Source};
 #[cfg(feature = "kubernetes")]
 use crate::kubernetes::list_cluster;
 use crate::sim::input::read_snapshot;
@@ -42,9 +43,20 @@ impl ClusterArgs {
     }
 }
 
-/// The cluster with its replica groups.
+/// The cluster with its replica groups. A policy that cannot be used is told of and left out.
 pub fn snapshot(objects: &Objects, presets: &[Preset]) -> Result<Snapshot, PresetError> {
     let mut snapshot = Snapshot::from_objects(objects);
-    snapshot.set_catalogue(Some(Catalogue::new(presets)?));
+    let (own, all) = (&objects.placement_policies, &objects.cluster_placement_policies);
+    let (catalogue, refused) = Catalogue::new(presets)?.with_policies(own, all);
+    for (source, namespace, error) in refused {
+        let (kind, name) = match source {
+            Source::ClusterPolicy(name) => ("ClusterPlacementPolicy", name),
+            Source::Policy(name) => ("PlacementPolicy", format!("{namespace}/{name}").into()),
+            Source::Preset(_) | Source::StatefulSet => continue,
+        };
+        // Nobody may be there to read it.
+        _ = writeln!(io::stderr(), "quorate: {kind} {name} is left out: {error}");
+    }
+    snapshot.set_catalogue(Some(catalogue));
     Ok(snapshot)
 }

@@ -19,7 +19,7 @@ const PAGE_OBJECTS: u32 = 1_000;
 const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 
 /// What is listed, and whether it may be left out where it is forbidden or not known.
-const LISTS: [(&str, bool); 16] = [
+const LISTS: [(&str, bool); 18] = [
     ("/api/v1/nodes", false),
     ("/api/v1/pods", false),
     ("/api/v1/namespaces", true),
@@ -28,6 +28,8 @@ const LISTS: [(&str, bool); 16] = [
     ("/api/v1/replicationcontrollers", true),
     ("/api/v1/services", true),
     ("/apis/policy/v1/poddisruptionbudgets", true),
+    ("/apis/quorate.dev/v1alpha1/placementpolicies", true),
+    ("/apis/quorate.dev/v1alpha1/clusterplacementpolicies", true),
     ("/apis/scheduling.k8s.io/v1/priorityclasses", true),
     ("/api/v1/persistentvolumes", true),
     ("/api/v1/persistentvolumeclaims", true),
