@@ -67,20 +67,12 @@ fn the_quickstart_shows_which_quorums_one_rack_takes_and_that_ours_leaves_what_n
 fn the_quickstart_tells_its_story_in_tables() {
     let output = quorate(&["simulate", "simulations/quickstart"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let line = |start: &str| {
-        let mut lines = text.lines().map(str::trim);
-        lines.find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{start}: {text}"))
-    };
-    line("database  18");
-    line("parity    18");
-    line("timeseries/influxdb/servers: too few domains of rack");
-    // The README shows what the command prints.
-    let readme = include_str!("../../README.md");
-    let table =
-        text.split("\n\n").filter(|part| part.contains("placed by") || part.contains("lost by"));
-    for line in table.flat_map(str::lines).map(str::trim_end) {
-        assert!(readme.contains(line.trim()), "the README lacks {line:?}");
+    // Who placed the pods, how many have a node, and how many wait.
+    for expected in [["database", "18", "0"], ["parity", "18", "0"]] {
+        let mut lines = text.lines().map(|line| line.split_whitespace().take(3));
+        assert!(lines.any(|line| line.eq(expected)), "{expected:?}: {text}");
     }
+    assert!(text.contains("timeseries/influxdb/servers: too few domains of rack"), "{text}");
 }
 
 #[test]

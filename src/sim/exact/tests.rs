@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::config::{Base, Profile, SchedulerConfiguration, resolve};
-use crate::framework::Framework;
 use crate::groups::Catalogue;
 use crate::plugins::registry;
 use crate::snapshot::NodeInfo;
@@ -19,13 +18,14 @@ fn parity() -> Framework {
 
 /// Two nodes in each of these racks, each with room for so many pods.
 fn racks(names: &[&str], room: u32) -> Snapshot {
+    let room = room.to_string();
     let mut snapshot = Snapshot::default();
     snapshot.set_catalogue(Some(Catalogue::default()));
     for name in names.iter().flat_map(|rack| [(rack, 0), (rack, 1)]) {
         let host = format!("{}-{}", name.0, name.1);
         let labels = [("kubernetes.io/hostname", &*host), ("topology.kubernetes.io/rack", *name.0)];
         let node = node(&host).labels(&labels);
-        let node = node.allocatable(&[("cpu", "64"), ("pods", &room.to_string())]);
+        let node = node.allocatable(&[("cpu", "64"), ("pods", &*room)]);
         snapshot.set_node(NodeInfo::new(&node.build()));
     }
     snapshot
