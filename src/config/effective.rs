@@ -134,7 +134,6 @@ fn require_same_queue_sort(
     Ok(())
 }
 
-/// The arguments of our plugins, without the fields that say what they are.
 /// The arguments as written. Plugins of the base `database` are told of the infrastructure, too.
 fn args(
     configs: &[PluginConfig],
