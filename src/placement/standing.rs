@@ -81,11 +81,14 @@ impl GroupStanding {
     }
 
     /// The levels at which the group is not as the rule wants it: where that cannot be had, or
-    /// where more members share a domain than the level allows.
+    /// where more members share a domain than the level allows. A level of one domain is none to
+    /// spread over.
     pub fn degraded(&self) -> impl Iterator<Item = &LevelStanding> {
         let tolerant = self.rule.tolerance(self.size) > 0;
         self.levels.iter().filter(move |level| {
-            tolerant && (!level.quota.feasible || level.members_max > level.quota.members_max)
+            tolerant
+                && level.domains > 1
+                && (!level.quota.feasible || level.members_max > level.quota.members_max)
         })
     }
 }
