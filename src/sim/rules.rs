@@ -47,13 +47,9 @@ pub fn rule(op: &Op, pod: Option<&api::Pod>) -> Ruling {
     match op {
         Op::Bind { uid, resource_version, node, .. } => bind(pod, uid, resource_version, node),
         Op::Fence { uid, resource_version, value, .. } => {
-            update(pod, uid, resource_version, |pod| {
-                pod.status.nominated_node_name = value.clone();
-            })
+            nominate(pod, uid, resource_version, value)
         }
-        Op::Nominate { uid, node, .. } => update(pod, uid, &"".into(), |pod| {
-            pod.status.nominated_node_name = node.clone();
-        }),
+        Op::Nominate { uid, node, .. } => nominate(pod, uid, &"".into(), node),
         Op::PatchCondition { uid, condition, .. } => {
             update(pod, uid, &"".into(), |pod| set_condition(pod, condition))
         }
@@ -78,6 +74,16 @@ fn bind(pod: &api::Pod, uid: &Str, version: &Str, node: &Str) -> Ruling {
         ..api::PodCondition::default()
     });
     Ruling::Changed(Box::new(pod))
+}
+
+/// No node can be set aside any more for a pod that has one.
+fn nominate(pod: &api::Pod, uid: &Str, version: &Str, node: &Str) -> Ruling {
+    let ruling = update(pod, uid, version, |pod| pod.status.nominated_node_name = node.clone());
+    let too_late = !pod.spec.node_name.is_empty() && !node.is_empty();
+    match ruling {
+        Ruling::Changed(_) if too_late => Ruling::Refused(422),
+        ruling => ruling,
+    }
 }
 
 /// Changes a pod's status under preconditions. A change that changes nothing makes no version. A

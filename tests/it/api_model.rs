@@ -358,9 +358,11 @@ impl Sequence {
             }
         };
         let created = what == "create";
+        // An update makes a lease that is not there.
+        let missing = self.model.lease(&LeaseRequest::Get) == Answer::Missing;
         let answer = self.model.lease(&model);
         let expected = match &answer {
-            Answer::Found(_) if created => Ok(201),
+            Answer::Found(_) if missing => Ok(201),
             Answer::Found(_) => Ok(200),
             Answer::Missing => Err((404, "NotFound")),
             Answer::Conflict if created => Err((409, "AlreadyExists")),
