@@ -87,7 +87,9 @@ fn text(report: &Report) -> String {
 
 fn summary(report: &Report) -> String {
     let summary = &report.summary;
-    let levels = report.levels.iter().map(|level| format!("{} {}", level.domains, level.key));
+    let short = |key: &Str| key.rsplit('/').next().unwrap_or_default().to_owned();
+    let levels = report.levels.iter();
+    let levels = levels.map(|level| format!("{} by {}", level.domains, short(&level.key)));
     let levels: Vec<String> = levels.collect();
     let mut text = format!(
         "{} nodes, {} pods, {} replica groups ({} by a guessed rule)\nfailure domains: {}\n",

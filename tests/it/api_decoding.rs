@@ -141,8 +141,14 @@ fn compare_any(objects: &Objects, value: &Value, report: &mut Report) -> bool {
             compare::<_, storage::CSIStorageCapacity>(ours, value, report);
         }
         ("policy", "PodDisruptionBudget") => {
-            let ours = &objects.pod_disruption_budgets;
-            compare::<_, policy::PodDisruptionBudget>(ours, value, report);
+            // What is read of it is the same in older versions.
+            let mut value = value.clone();
+            value["apiVersion"] = "policy/v1".into();
+            compare::<_, policy::PodDisruptionBudget>(
+                &objects.pod_disruption_budgets,
+                &value,
+                report,
+            );
         }
         ("storage.k8s.io", "VolumeAttachment") => {
             compare::<_, storage::VolumeAttachment>(&objects.volume_attachments, value, report);
