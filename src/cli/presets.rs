@@ -195,7 +195,8 @@ mod tests {
     fn presets() -> Vec<Preset> {
         let presets = PRESETS.map(|(name, scheduler)| {
             let text = format!(
-                "name: {name}\ntitle: T\nparts:\n- {{name: db, cluster: app, rule: majority, why: w, \
+                "name: {name}\ntitle: T\nparts:\n- {{name: db, cluster: app, rule: majority, \
+                 why: w, \
                  match: {{matchLabels: {{app: {name}}}}}}}\nscheduler: {scheduler}\n\
                  defaultPlacement: none\nverified: {{by: source, source: here}}\n"
             );

@@ -40,8 +40,8 @@ struct Named {
     metadata: ObjectMeta,
 }
 
-/// An object as it came. It is decoded apart from its line, because kube takes a line that it cannot
-/// decode for a status, and one odd object would end its watch again and again.
+/// An object as it came. It is decoded apart from its line, because kube takes a line that it
+/// cannot decode for a status, and one odd object would end its watch again and again.
 pub(super) type Raw = Box<RawValue>;
 
 /// An object that cannot be decoded.
@@ -103,8 +103,8 @@ pub(super) fn read_page<T: DeserializeOwned>(text: &str) -> Result<Page<T>, kube
     Ok(page)
 }
 
-/// A line of a watch, as the protocol sees it. Of what is deleted only the name is needed, which can
-/// be read whatever else is odd.
+/// A line of a watch, as the protocol sees it. Of what is deleted only the name is needed, which
+/// can be read whatever else is odd.
 pub(super) fn stream_event<T: Object + Default + DeserializeOwned>(
     event: WatchEvent<Raw>,
 ) -> Result<StreamEvent<T>, Unreadable> {

@@ -43,7 +43,7 @@ pub fn schedule(framework: &Framework, queued: &QueuedPod, view: &View<'_>, seed
 }
 
 /// The best node for a pod that came to nothing on some: the best of the others, if there are any.
-/// Among equals it is another one each time, as what was missing may be missing in their whole zone.
+/// Among equals it is another one each time: what was missing may be missing in a whole zone.
 fn best_again(
     nodes: &[NodeIndex],
     totals: &[i64],

@@ -16,6 +16,7 @@ use super::simulation::Simulation;
 use super::world::World;
 use crate::api;
 use crate::model::{CPU, Instant, MEMORY, PodKey, Str};
+use crate::placement::{HOST, RACK, ZONE};
 use crate::scheduler::Refusal;
 use crate::snapshot::Snapshot;
 
@@ -23,11 +24,7 @@ use crate::snapshot::Snapshot;
 pub const SCHEMA: &str = "quorate.dev/simulate/v1";
 
 /// Topology keys by which replicas are counted, with the names under which they are reported.
-const LEVELS: [(&str, &str); 3] = [
-    ("host", "kubernetes.io/hostname"),
-    ("rack", "topology.kubernetes.io/rack"),
-    ("zone", "topology.kubernetes.io/zone"),
-];
+const LEVELS: [(&str, &str); 3] = [("host", HOST), ("rack", RACK), ("zone", ZONE)];
 
 /// A whole simulation. Nothing in it depends on how fast it ran.
 #[derive(Clone, Debug, Serialize)]
@@ -240,9 +237,11 @@ fn spread(
     }
     let rows = nodes.into_iter().map(|((namespace, workload), on)| {
         let levels = LEVELS.iter().filter_map(|(name, key)| {
-            let mut domains: BTreeMap<&Str, usize> = BTreeMap::new();
+            let mut domains: BTreeMap<(Option<&Str>, &Str), usize> = BTreeMap::new();
             for node in on.iter().filter_map(|node| snapshot.node(node)) {
-                *domains.entry(node.labels.get(key)?).or_default() += 1;
+                // Two zones may both have a rack of one name.
+                let zone = node.labels.get(ZONE).filter(|_| *key == RACK);
+                *domains.entry((zone, node.labels.get(key)?)).or_default() += 1;
             }
             let max = domains.values().copied().max()?;
             Some((*name, Level { domains: domains.len(), max }))

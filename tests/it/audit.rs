@@ -44,7 +44,8 @@ fn members(hosts: &[&str]) -> String {
              [{{ name: c, resources: {{ requests: {{ cpu: '3' }} }} }}] }}\n"
         )
     });
-    let set = "---\napiVersion: apps/v1\nkind: StatefulSet\nmetadata: { name: etcd, namespace: db }\n\
+    let set = "---\napiVersion: apps/v1\nkind: StatefulSet\n\
+               metadata: { name: etcd, namespace: db }\n\
         spec:\n  replicas: 3\n  selector: { matchLabels: { store: etcd } }\n  template:\n    \
         metadata: { labels: { store: etcd } }\n    spec: { containers: [{ name: c }] }\n";
     pods.collect::<String>() + set

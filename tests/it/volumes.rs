@@ -77,7 +77,7 @@ fn claims_of_every_kind_are_bound_with_their_pods() {
     bound(&cluster, "dynamic");
     assert_eq!(zone_of(&bound(&cluster, "zonal")), "zone-c");
     bound(&cluster, "scratch");
-    // The volumes of two claims that are both on one node: the one that is left, and one made there.
+    // The volumes of two claims, both on one node: the one that is left, and one made there.
     create_claim(&cluster, NAMESPACE, "log", "zonal");
     create_pod(&cluster, "both", &[from_claim("two"), from_claim("log")]);
     let second = bound(&cluster, "both");

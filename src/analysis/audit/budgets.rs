@@ -133,7 +133,8 @@ fn too_loose(counted: &Counted<'_>, budget: &Str, allowed: u32) -> Finding {
     let tolerance = counted.tolerance_full();
     Finding {
         text: format!(
-            "the PodDisruptionBudget {budget} lets {} go at once; the quorum bears {tolerance} ({})",
+            "the PodDisruptionBudget {budget} lets {} go at once; the quorum bears {tolerance} \
+             ({})",
             words::voters(allowed),
             words::rule(counted),
         ),

@@ -113,8 +113,8 @@ impl Objects {
         Ok(())
     }
 
-    /// Puts everything that lives in a namespace into this one. Two objects that would then have one
-    /// name are an error.
+    /// Puts everything that lives in a namespace into this one. Two objects that would then have
+    /// one name are an error.
     pub fn move_to_namespace(&mut self, namespace: &Str) -> Result<(), DecodeError> {
         for ((kind, mut key), place) in std::mem::take(&mut self.places) {
             if !key.namespace.is_empty() {

@@ -60,6 +60,8 @@ fn create_odd_pods(cluster: &Cluster) -> Vec<String> {
             if input.text.is_some() || !input.objects.is_empty() || case.cluster.is_some() {
                 continue;
             }
+            let has_own_identity = input.pod["metadata"]["uid"] != "u-odd";
+            let is_about_status = input.pod["status"].is_object();
             let mut pod = ready(input.pod);
             if pod["metadata"]["name"] != "odd" {
                 continue;
@@ -67,6 +69,8 @@ fn create_odd_pods(cluster: &Cluster) -> Vec<String> {
             let name = format!("{group}-{number}");
             pod["metadata"]["name"] = json!(name);
             match (create(cluster, pod), &case.expect) {
+                // An API server leaves uid and status of a new pod out.
+                (Ok(()), Expected::Refused { .. }) if has_own_identity || is_about_status => {}
                 (Ok(()), Expected::Refused { .. }) => wrong.push(case.name.clone()),
                 (Ok(()), _) => admitted.push(name),
                 (Err(_), _) => {}
