@@ -1,4 +1,5 @@
-//! The smallest changes that would let a pod be placed. Each was tried: on a copy of the pod, or by what every other stage says of the node.
+//! The smallest changes that would let a pod be placed. Each was tried: on a copy of the pod, or
+//! by what every other stage says of the node.
 
 use super::verdicts::{Verdict, sole};
 use super::{Change, Question};
