@@ -237,7 +237,7 @@ mod tests {
         let odd = r#"{"metadata":{"name":"a"},"spec":7}"#;
         check(
             &format!(r#"{{"type":"ADDED","object":{odd}}}"#),
-            "a: invalid type: integer `7`, expected struct NodeSpec",
+            "/a: invalid type: integer `7`, expected struct NodeSpec",
         );
         check(&format!(r#"{{"type":"DELETED","object":{odd}}}"#), "deleted a");
         check(
