@@ -23,6 +23,8 @@ pub struct Candidate<'a> {
     pub owner: Option<&'a OwnerReference>,
 }
 
+type Overlaid = FxHashMap<(usize, Option<usize>), Arc<Definition>>;
+
 /// Presets and policies.
 #[derive(Clone, Debug)]
 pub struct Catalogue {
@@ -36,7 +38,7 @@ pub struct Catalogue {
     policies: Vec<Arc<Policy>>,
     /// Definitions with a policy over them, by their places; the definition's is none for pods
     /// that no preset knows.
-    overlaid: RefCell<FxHashMap<(usize, Option<usize>), Arc<Definition>>>,
+    overlaid: RefCell<Overlaid>,
 }
 
 impl Default for Catalogue {

@@ -142,6 +142,6 @@ impl Scheduler {
 
 /// The part of a message that is told.
 fn cut(message: &str) -> &str {
-    let end = message.floor_char_boundary(MESSAGE_BYTES_MAX);
-    message.get(..end).unwrap_or_default()
+    let mut ends = (0..=MESSAGE_BYTES_MAX.min(message.len())).rev();
+    ends.find_map(|end| message.get(..end)).unwrap_or_default()
 }

@@ -22,7 +22,7 @@ const DEFAULT_CLASS: [&str; 2] = [
 
 /// Completes a claim: without a class it gets the default one, of several the newest.
 pub fn admit_claim(claim: &mut api::PersistentVolumeClaim, classes: &[StorageClass]) {
-    if &*claim.status.phase == "" {
+    if claim.status.phase.is_empty() {
         claim.status.phase = "Pending".into();
     }
     let named = !ClaimInfo::new(claim).class.is_empty() || claim.spec.storage_class_name.is_some();

@@ -77,7 +77,10 @@ impl Settings {
         let written = crate::config::parse(&text).map_err(failed)?;
         let settings = Self { written, path, catalog };
         for profile in &settings.as_written()?.profiles {
-            let failed = |source| SimulationError::Plugins { path: file.to_owned(), source };
+            let failed = |source| SimulationError::Plugins {
+                path: file.to_owned(),
+                source: Box::new(source),
+            };
             Framework::new(profile, registry).map_err(failed)?;
         }
         Ok(settings)

@@ -46,7 +46,7 @@ pub enum SimulationError {
     Configuration { path: PathBuf, source: ConfigError },
     /// Only the plugins can judge their arguments.
     #[error("{path}: {source}", path = .path.display())]
-    Plugins { path: PathBuf, source: ProfileError },
+    Plugins { path: PathBuf, source: Box<ProfileError> },
     #[error("{0}")]
     DefaultConfiguration(ConfigError),
     #[error("infrastructure.{0}")]

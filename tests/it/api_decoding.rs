@@ -309,7 +309,9 @@ fn manifests_of_databases_are_decoded_as_k8s_openapi_does() {
     ];
     assert_kept(&counts, &kept);
     let counts = compare_folder(&data("percona-golden"));
-    assert_kept(&counts, &[("PersistentVolumeClaim", 1), ("Pod", 1), ("StatefulSet", 12)]);
+    let kept =
+        [("PersistentVolumeClaim", 1), ("Pod", 1), ("PodDisruptionBudget", 1), ("StatefulSet", 12)];
+    assert_kept(&counts, &kept);
 }
 
 #[test]

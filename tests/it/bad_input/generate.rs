@@ -93,7 +93,7 @@ fn pod_spec(name: &str, input: &mut Input) -> bool {
     };
     set(&mut input.pod["spec"], &Some(change));
     if name == "deep-spec" {
-        let deep = format!("{}{}", "{\"podAffinity\":".repeat(1), "[".repeat(MANY));
+        let deep = format!("{}{}", "{\"podAffinity\":", "[".repeat(MANY));
         let text = input.pod.to_string().replace("\"DEEP\"", &(deep + &"]".repeat(MANY) + "}"));
         input.text = Some(text.into_bytes());
     }
