@@ -25,6 +25,7 @@ mod docs;
 mod end_to_end;
 #[cfg(feature = "kubernetes")]
 mod leader_election;
+#[cfg(feature = "kubernetes")]
 mod policies;
 #[cfg(feature = "kubernetes")]
 #[allow(dead_code, reason = "the longer scenarios run on demand: examples/chaos")]
