@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::framework::{Filter, Refusals, Status};
+use crate::framework::{ClusterEvent, Filter, Hint, Refusals, Status};
 use crate::groups::{Definition, Membership, Mode, Source};
 use crate::model::Str;
 use crate::placement::{FailureDomains, HOST, LevelDomains, Quota, levels_of};
@@ -51,7 +51,6 @@ impl Ladder {
         let mut rungs = Vec::new();
         for (level, mode) in levels_of(definition, domains) {
             let quota = Quota::new(units.size, units.tolerance, level.count(usable));
-            let quota = quota.at_most(definition.max_members);
             let required = is_required(definition, level, mode, quota);
             // What is required holds as it is, whether it can be had or not.
             let limit = match mode {
@@ -165,6 +164,17 @@ fn reason(membership: &Membership, units: &Units, level: &str, names: &[Str], li
         shown.join(", "),
     )
     .into()
+}
+
+/// What may change how a group stands, or give it room elsewhere.
+pub fn wakes(event: &ClusterEvent<'_>) -> Hint {
+    match event {
+        ClusterEvent::NodeUpdated { old, new } => {
+            Hint::queue_if(old.labels != new.labels || old.taints != new.taints)
+        }
+        ClusterEvent::Storage(_) | ClusterEvent::PodPlaced(_) => Hint::Skip,
+        _ => Hint::Queue,
+    }
 }
 
 /// Whether the group has declared racks. Some operators write the same rack on all pods where none

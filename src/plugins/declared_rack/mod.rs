@@ -6,9 +6,8 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use super::quorum_spread::wakes;
 use super::reach::reachable;
-use super::rungs::{Ladder, Unit, Units, has_racks};
+use super::rungs::{Ladder, Unit, Units, has_racks, wakes};
 use super::topology_memo::TopologyMemo;
 use crate::config::{Base, Point};
 use crate::framework::{

@@ -5,9 +5,8 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::quorum_spread::wakes;
 use super::reach::reachable;
-use super::rungs::{has_racks, voters};
+use super::rungs::{has_racks, voters, wakes};
 use super::topology_memo::TopologyMemo;
 use crate::config::{Base, Point};
 use crate::framework::{

@@ -6,7 +6,7 @@ mod tests;
 use std::sync::Arc;
 
 use super::reach::reachable;
-use super::rungs::{Ladder, has_racks, voters};
+use super::rungs::{Ladder, has_racks, voters, wakes};
 use super::topology_memo::TopologyMemo;
 use crate::config::{Base, Point};
 use crate::framework::{
@@ -92,17 +92,6 @@ impl SetPlugin for QuorumSpread {
 
     fn hint(&self, _: &PodInfo, event: &ClusterEvent<'_>) -> Hint {
         wakes(event)
-    }
-}
-
-/// What may change how a group stands, or give it room elsewhere.
-pub(super) fn wakes(event: &ClusterEvent<'_>) -> Hint {
-    match event {
-        ClusterEvent::NodeUpdated { old, new } => {
-            Hint::queue_if(old.labels != new.labels || old.taints != new.taints)
-        }
-        ClusterEvent::Storage(_) | ClusterEvent::PodPlaced(_) => Hint::Skip,
-        _ => Hint::Queue,
     }
 }
 
