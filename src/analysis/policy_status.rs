@@ -7,7 +7,7 @@ use crate::api::policy::{DegradedLevel, PolicyCondition, WorstGroup};
 use crate::api::{ObjectMeta, PlacementPolicyStatus};
 use crate::groups::{PolicyError, Source};
 use crate::model::{PodKey, Str};
-use crate::placement::{FailureDomains, GroupStanding, Topology, eligible};
+use crate::placement::{FailureDomains, GroupStanding, Topology};
 use crate::snapshot::View;
 
 /// A status names so many levels that were given up; an object has to stay small.
@@ -54,15 +54,12 @@ pub enum NotInForce<'a> {
 pub fn figures(view: &View<'_>, topology: &Topology) -> BTreeMap<PodKey, Figures> {
     let domains = FailureDomains::of(view, topology);
     let mut figures: BTreeMap<PodKey, Figures> = BTreeMap::new();
-    for (key, group) in view.snapshot().groups().iter() {
-        let Some(definition) = group.definition() else { continue };
+    for (standing, group, definition) in GroupStanding::all(view, &domains) {
         let policy = match &definition.source {
-            Source::Policy(name) => PodKey::new(key.namespace.clone(), name.clone()),
+            Source::Policy(name) => PodKey::new(standing.key.namespace.clone(), name.clone()),
             Source::ClusterPolicy(name) => PodKey::new("", name.clone()),
             Source::Preset(_) | Source::StatefulSet => continue,
         };
-        let usable = eligible(view, group);
-        let standing = GroupStanding::of(key, group, definition, &domains, &usable);
         figures.entry(policy).or_default().count(&standing, group.members.len());
     }
     for found in figures.values_mut() {

@@ -43,6 +43,19 @@ pub struct LevelStanding {
 }
 
 impl GroupStanding {
+    /// All groups that somebody has or wants members of, counted.
+    pub fn all<'a>(
+        view: &View<'a>,
+        domains: &FailureDomains,
+    ) -> impl Iterator<Item = (Self, &'a Group, &'a Definition)> {
+        view.snapshot().groups().iter().filter_map(move |(key, group)| {
+            let definition = group.definition()?;
+            let usable = eligible(view, group);
+            let standing = Self::of(key, group, definition, domains, &usable);
+            Some((standing, group, &**definition))
+        })
+    }
+
     /// Counts a group. `usable` are the nodes that its members could run on.
     pub fn of(
         key: &GroupKey,

@@ -3,7 +3,7 @@
 //! Whoever placed the pods, their groups are counted in a picture of its own, so that all are
 //! counted alike.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -13,8 +13,8 @@ use crate::api::decode::Objects;
 use crate::groups;
 use crate::model::Str;
 use crate::placement::risk::{GroupHosts, Risk};
-use crate::placement::{FailureDomains, GroupStanding, Topology, eligible};
-use crate::snapshot::{Group, NodeIndex, NodeInfo, PodInfo, Snapshot, View};
+use crate::placement::{FailureDomains, GroupStanding, Topology};
+use crate::snapshot::{NodeIndex, NodeInfo, PodInfo, Snapshot};
 
 /// The databases of a cluster, counted.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -69,7 +69,7 @@ impl Databases {
         let view = picture.view();
         let domains = FailureDomains::of(&view, topology);
         let (mut lost, mut degraded, mut hosts) = (Vec::new(), Vec::new(), Vec::new());
-        for (standing, group) in standings(&view, &domains) {
+        for (standing, group, _) in GroupStanding::all(&view, &domains) {
             let name: Str = standing.key.to_string().into();
             degraded.extend(standing.degraded().map(|level| Degraded {
                 group: name.clone(),
@@ -80,7 +80,8 @@ impl Databases {
                 lost.extend(lost_of(&name, &standing));
             }
             if standing.tolerance > 0 {
-                hosts.push(hosts_of(group, standing.tolerance));
+                let (members, tolerance) = (group.voters_by_host(), standing.tolerance);
+                hosts.push(GroupHosts { members, tolerance });
             }
         }
         let all: Vec<NodeIndex> = picture.nodes().present().iter().collect();
@@ -134,18 +135,6 @@ pub fn picture<'a>(objects: &Objects, pods: impl Iterator<Item = &'a api::Pod>) 
     picture
 }
 
-/// All groups with a member on a node, counted.
-fn standings<'a>(
-    view: &View<'a>,
-    domains: &FailureDomains,
-) -> impl Iterator<Item = (GroupStanding, &'a Group)> {
-    view.snapshot().groups().iter().filter_map(move |(key, group)| {
-        let definition = group.definition()?;
-        let usable = eligible(view, group);
-        Some((GroupStanding::of(key, group, definition, domains, &usable), group))
-    })
-}
-
 fn lost_of(name: &Str, standing: &GroupStanding) -> Vec<Lost> {
     let levels = standing.levels.iter().filter(|level| level.domains > 1);
     let lost = levels.flat_map(|level| {
@@ -156,12 +145,6 @@ fn lost_of(name: &Str, standing: &GroupStanding) -> Vec<Lost> {
         })
     });
     lost.collect()
-}
-
-fn hosts_of(group: &Group, tolerance: u32) -> GroupHosts {
-    let mut members: BTreeMap<NodeIndex, u32> = BTreeMap::new();
-    group.voters().for_each(|voter| *members.entry(voter.node).or_default() += 1);
-    GroupHosts { members, tolerance }
 }
 
 fn union<T: Ord + Clone>(one: &[T], other: &[T]) -> Vec<T> {

@@ -77,6 +77,13 @@ impl Group {
         self.members.values().filter(|member| member.membership.voter)
     }
 
+    /// How many voters stand on each host.
+    pub fn voters_by_host(&self) -> BTreeMap<NodeIndex, u32> {
+        let mut hosts = BTreeMap::new();
+        self.voters().for_each(|voter| *hosts.entry(voter.node).or_default() += 1);
+        hosts
+    }
+
     /// The primary: a live one if there is one, else the one that is foreseen.
     pub fn primaries(&self) -> impl Iterator<Item = &Member> {
         let live = |member: &&Member| member.membership.primary == Primary::Live;

@@ -64,19 +64,13 @@ impl<'a> Counted<'a> {
         voters.sort_by(|one, other| one.pod.key.cmp(&other.pod.key));
         voters
     }
-
-    pub(super) fn voters_by_host(&self) -> BTreeMap<NodeIndex, u32> {
-        let mut hosts = BTreeMap::new();
-        self.group.voters().for_each(|member| *hosts.entry(member.node).or_default() += 1);
-        hosts
-    }
 }
 
 impl Voters {
     pub(super) fn of(counted: &[Counted<'_>]) -> Self {
         let mut on_node: BTreeMap<NodeIndex, Vec<(usize, u32)>> = BTreeMap::new();
         for (place, one) in counted.iter().enumerate() {
-            for (node, count) in one.voters_by_host() {
+            for (node, count) in one.group.voters_by_host() {
                 on_node.entry(node).or_default().push((place, count));
             }
         }
@@ -99,7 +93,7 @@ impl Voters {
 pub(super) fn hosts_of(counted: &[Counted<'_>]) -> Vec<GroupHosts> {
     let tolerant = counted.iter().filter(|counted| counted.standing.tolerance > 0);
     let hosts = tolerant.map(|counted| GroupHosts {
-        members: counted.voters_by_host(),
+        members: counted.group.voters_by_host(),
         tolerance: counted.standing.tolerance,
     });
     hosts.collect()

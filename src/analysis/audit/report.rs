@@ -336,7 +336,7 @@ impl LevelReport {
 impl HostPairs {
     fn of(view: &View<'_>, counted: &Counted<'_>) -> Self {
         let tolerance = counted.standing.tolerance;
-        let mut hosts: Vec<(NodeIndex, u32)> = counted.voters_by_host().into_iter().collect();
+        let mut hosts: Vec<(NodeIndex, u32)> = counted.group.voters_by_host().into_iter().collect();
         hosts.retain(|(_, voters)| *voters <= tolerance);
         // With the most voters first, the first pair that does no harm ends a row.
         hosts.sort_by_key(|(node, voters)| (std::cmp::Reverse(*voters), *node));
